@@ -1,0 +1,1 @@
+"""mmsearch: cross-modal vector search over pictures, sounds and text."""

@@ -1,0 +1,1 @@
+"""Encoders: decoded media to features, features to vectors."""

@@ -1,0 +1,1 @@
+"""Search: question to query vectors, candidates, reranking, hits."""

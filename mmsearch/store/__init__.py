@@ -1,0 +1,1 @@
+"""The store: shards of vectors and a catalog of what they mean."""

@@ -1,0 +1,239 @@
+"""The values that cross module borders. All are immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    FloatArray: TypeAlias = NDArray[np.float32]
+    ImageInput: TypeAlias = Path | str | bytes | Image | NDArray[Any]
+    AudioInput: TypeAlias = Path | str | bytes | tuple[NDArray[Any], int]
+
+Metadata: TypeAlias = Mapping[str, Any]
+
+
+class Modality(StrEnum):
+    """What a medium is made of."""
+
+    IMAGE = "image"
+    TEXT = "text"
+    AUDIO = "audio"
+
+
+class Role(StrEnum):
+    """Which side of a search an input stands on. Prompt templates and asymmetric encoders need to know."""
+
+    DOCUMENT = "document"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """How an encoder wants pictures: RGB, uint8, `size` x `size`.
+
+    With `squash` the picture is resized to the square; without, its short side is resized to `resize` and the centre
+    `size` x `size` is cut out. Resizing is bicubic with antialiasing.
+    """
+
+    size: int
+    resize: int
+    squash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSpec:
+    """How an encoder wants sounds: mono float32 in [-1, 1] at `rate` Hz, windows of `window` s every `hop` s."""
+
+    rate: int
+    window: float = 10.0
+    hop: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpec:
+    """How an encoder wants text: passages of at most `max_tokens` tokens, as `count_tokens` counts them."""
+
+    max_tokens: int
+    count_tokens: Callable[[str], int] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a model needs from its input; `None` for a modality that it does not know."""
+
+    image: ImageSpec | None = None
+    audio: AudioSpec | None = None
+    text: TextSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The part of a medium that is searched.
+
+    Attributes:
+        content: image `(size, size, 3)` uint8 RGB; audio `(n,)` float32 mono at the spec's rate, the last window of a
+            sound may be shorter; text `str`.
+        start: seconds (audio) or characters (text) from the beginning of the medium; None for a whole picture.
+        end: like `start`, exclusive.
+    """
+
+    content: NDArray[Any] | str
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One decoded picture, sound or text.
+
+    Attributes:
+        modality: what it is.
+        segments: an iterator, read once; sounds are decoded while it is read, and may raise `MediaError` then.
+        properties: `width`, `height` (pixels, after orientation), `seconds`, `characters`, `taken` (ISO 8601).
+        key: the record's own id, for a file of records (`.jsonl`).
+        metadata: the record's own fields, for a file of records.
+    """
+
+    modality: Modality
+    segments: Iterator[Segment]
+    properties: Metadata = field(default_factory=dict)
+    key: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something to add that need not be a file: one item of one or several media, or of ready vectors.
+
+    Attributes:
+        id: the caller's own id; adding it again replaces the item. None: one is made.
+        image: a path, encoded bytes, a PIL image, or an array `(h, w)`, `(h, w, 3)` or `(h, w, 4)` uint8.
+        audio: a path, encoded bytes, or `(samples, rate)` with samples `(n,)` or `(n, channels)`, float in [-1, 1] or
+            integer PCM, and the rate in Hz.
+        text: the text itself.
+        vectors: ready vectors `(d,)` of the model's space, by the modality they stand for; made unit norm when added.
+        metadata: JSON values by name, for `where` and for the hit.
+    """
+
+    id: str | None = None
+    image: ImageInput | None = None
+    audio: AudioInput | None = None
+    text: str | None = None
+    vectors: Mapping[str, NDArray[Any]] | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A vector space. Vectors of different spaces or versions are never compared."""
+
+    name: str
+    version: str
+    dim: int
+    modalities: frozenset[Modality]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer.
+
+    Attributes:
+        rank: 1 for the best.
+        id: the item's stable id.
+        path: where its file is; None for a record that has none.
+        modality: of the segment that matched best.
+        score: what the list is ordered by; higher is better. Comparable within one answer only.
+        cosine: of query and segment, in their space.
+        confidence: None until it is calibrated.
+        start: seconds (audio) or characters (text) where the best segment begins.
+        end: where it ends, exclusive.
+        excerpt: the text of the best segment, shortened; None for pictures and sounds.
+        properties: of the file and the medium: size, modified, width, height, seconds, taken.
+        metadata: the user's.
+        why: the route and what each reranker did, in words.
+    """
+
+    rank: int
+    id: str
+    path: Path | None
+    modality: Modality
+    score: float
+    cosine: float
+    confidence: float | None = None
+    start: float | None = None
+    end: float | None = None
+    excerpt: str | None = None
+    properties: Metadata = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
+    why: tuple[str, ...] = ()
+
+
+class Hits(tuple[Hit, ...]):
+    """Hits, best first, and the question they answer."""
+
+    query: Metadata
+
+    def __new__(cls, hits: Sequence[Hit], query: Metadata) -> Hits:
+        """Keep `hits` in their order."""
+        made = super().__new__(cls, hits)
+        made.query = query
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file or a record that could not be added, and why."""
+
+    path: Path | None
+    id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an indexing run is; handed to `add(progress=...)` at every commit and about ten times a second.
+
+    `found` grows while the folder is still being walked; it is the total once `scanned` is true.
+    """
+
+    found: int
+    scanned: bool
+    added: int
+    unchanged: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an indexing run did. Counts are of files and records.
+
+    Attributes:
+        added: encoded and committed for the first time.
+        updated: were there, had changed, and were replaced.
+        reused: renamed or copied files, added without encoding.
+        unchanged: not opened.
+        removed: gone from the disk and now from the index.
+        failed: each with its reason; those that had failed before and have not changed included.
+        warnings: things left out on purpose (links to folders, an empty root).
+        segments: committed in this run.
+        seconds: of work per stage (`scan`, `decode`, `encode`, `commit`), and `total` by the clock. Stages overlap.
+    """
+
+    added: int = 0
+    updated: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    segments: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
