@@ -142,6 +142,15 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """What the user added: its id, its file if it has one, and the modalities of its segments."""
+
+    id: str
+    path: Path | None
+    modalities: frozenset[Modality]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer.
 

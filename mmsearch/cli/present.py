@@ -1,0 +1,225 @@
+"""How results are printed: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mmsearch.types import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mmsearch.encoders.weights import Card
+    from mmsearch.evaluation.result import Evaluation
+    from mmsearch.store.statistics import Counts
+    from mmsearch.types import Hit, Hits, Metadata, Report
+
+EXCERPT = 160
+STAGES = ("scan", "decode", "encode", "commit", "total")
+
+
+def printable(path: Path | None) -> str | None:
+    """A path as valid text; bytes that are none are shown as escapes."""
+    return None if path is None else str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def excerpt(text: str | None) -> str | None:
+    """A passage in one line, shortened."""
+    if text is None:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
+
+
+def hits_json(found: Hits) -> dict[str, Any]:
+    """Hits as JSON values."""
+    return {"query": dict(found.query), "hits": [_hit_json(hit) for hit in found]}
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "id": hit.id,
+        "path": printable(hit.path),
+        "modality": str(hit.modality),
+        "score": round(hit.score, 6),
+        "confidence": hit.confidence,
+        "start": hit.start,
+        "end": hit.end,
+        "excerpt": excerpt(hit.excerpt),
+        "cosine": round(hit.cosine, 6),
+        "properties": dict(hit.properties),
+        "metadata": dict(hit.metadata),
+        "why": list(hit.why),
+    }
+
+
+def asked(query: Metadata) -> str:
+    """A question in words."""
+    return " + ".join(str(query[part]) for part in ("text", "image", "audio", "vector") if part in query)
+
+
+def hits(found: Hits) -> None:
+    """A table of hits."""
+    console = Console()
+    if not found:
+        console.print("nothing found")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("kind")
+    table.add_column("what", overflow="fold")
+    for hit in found:
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", str(hit.modality), escape(_what(hit)))
+    console.print(table)
+
+
+def _what(hit: Hit) -> str:
+    name = printable(hit.path) or hit.id
+    if hit.modality is Modality.AUDIO and hit.start is not None and hit.end is not None:
+        name += f"  {clock(hit.start)}–{clock(hit.end)}"
+    text = excerpt(hit.excerpt)
+    return f"{name}\n{text}" if text else name
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+def gallery(path: Path, sections: Sequence[tuple[str, Hits]], title: str) -> None:
+    """Write a page to look at.
+
+    Raises:
+        QueryError: it cannot be written there.
+    """
+    from mmsearch.errors import QueryError
+    from mmsearch.search.gallery import gallery as page
+
+    try:
+        path.write_text(page(sections, title), encoding="utf-8")
+    except OSError as error:
+        raise QueryError(f"cannot write the gallery {path}: {error.strerror}") from error
+
+
+def report_json(report: Report, folder: Path, counts: Counts) -> dict[str, Any]:
+    """An indexing report as JSON values."""
+    return {
+        "index": str(folder),
+        **asdict(report),
+        "failed": [
+            {"path": printable(failure.path), "id": failure.id, "reason": failure.reason} for failure in report.failed
+        ],
+        "items": counts.items,
+    }
+
+
+def report(found: Report, folder: Path, counts: Counts) -> None:
+    """What an indexing run did: every failed file on standard error, counts and seconds on standard output."""
+    errors = Console(stderr=True, soft_wrap=True)
+    for failure in found.failed:
+        name = printable(failure.path) or failure.id or "a record"
+        errors.print(f"[red]failed[/] {escape(name)}: {escape(failure.reason)}", highlight=False)
+    for warning in found.warnings:
+        errors.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
+    done = {
+        "added": found.added, "changed": found.updated, "reused": found.reused, "unchanged": found.unchanged,
+        "removed": found.removed, "failed": len(found.failed),
+    }  # fmt: skip
+    console = Console(soft_wrap=True)
+    console.print(", ".join(f"{count} {what}" for what, count in done.items() if count) or "nothing to do")
+    seconds = [f"{stage} {found.seconds.get(stage, 0.0):.1f} s" for stage in STAGES]
+    console.print(f"{', '.join(seconds)} (stages overlap)", highlight=False)
+    held = ", ".join(f"{count} {modality}" for modality, count in counts.items_by_modality.items())
+    console.print(f"{folder}: {counts.items} items{f' ({held})' if held else ''}", highlight=False)
+
+
+def evaluation(found: Evaluation) -> None:
+    """A table of measures, a row per direction, with 95 % intervals."""
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+    names = list(next(iter(found.directions.values())).measures)
+    table.add_column("direction")
+    table.add_column("queries", justify="right")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for direction, result in found.directions.items():
+        cells = []
+        for name in names:
+            estimate = result.measures[name]
+            shown = _figure(name, estimate.value)
+            cells.append(f"{shown}\n[dim]{'–'.join(_figure(name, bound) for bound in estimate.interval)}[/]")
+        table.add_row(direction, str(result.queries), *cells)
+    console.print(table)
+    console.print(
+        f"model {found.model}, {found.items} items; percent, below it the 95 % bootstrap interval over queries.\n"
+        f"hit@K is what CLIP papers call Recall@K; recall@K counts the share of all right answers; "
+        f"mAP over the first {found.depth}.",
+        highlight=False,
+    )
+    for warning in found.warnings:
+        console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
+
+
+def _figure(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.0f}" if name == "median_rank" else f"{100 * value:.1f}"
+
+
+def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+    """What an index holds, as JSON values."""
+    return {
+        "index": str(folder),
+        "model": identity["name"],
+        "items": counts.items,
+        "segments": counts.segments,
+        "failed": counts.failed,
+        "bytes": counts.bytes,
+        "modalities": {
+            modality: {"items": counts.items_by_modality.get(modality, 0), "segments": segments}
+            for modality, segments in counts.segments_by_modality.items()
+        },
+        "encoders": identity["encoders"],
+        "spaces": identity["spaces"],
+        "weights": identity["weights"],
+    }
+
+
+def info(found: Mapping[str, Any]) -> None:
+    """What an index holds, for people."""
+    console = Console(soft_wrap=True)
+    console.print(f"{found['index']}: {found['items']} items, {found['segments']} segments, {found['bytes']:,} bytes")
+    for modality, counts in found["modalities"].items():
+        console.print(f"  {modality}: {counts['items']} items, {counts['segments']} segments")
+    if found["failed"]:
+        console.print(f"  {found['failed']} files could not be read; `mmsearch index` tells why")
+    console.print(f"  model {found['model']}", highlight=False)
+
+
+def card_json(card: Card, *, installed: bool) -> dict[str, Any]:
+    """A model's card as JSON values."""
+    return {**asdict(card), "installed": installed}
+
+
+def cards(found: Sequence[tuple[Card, bool]]) -> None:
+    """A table of models."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("model", "modalities", "dim", "MB", "weights", "licence"):
+        table.add_column(name, justify="right" if name in ("dim", "MB") else "left")
+    for card, installed in found:
+        table.add_row(
+            card.name, ", ".join(card.modalities), str(card.dim), f"{card.megabytes:.0f}",
+            "here" if installed else "not fetched", ", ".join(card.licences),
+        )  # fmt: skip
+    Console().print(table)

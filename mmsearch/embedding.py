@@ -1,0 +1,50 @@
+"""Which rows a segment gets: the encoders' features, where they are kept, and a vector in each space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmsearch.encoders.base import Batch
+from mmsearch.store.shard import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from mmsearch.encoders.base import Encoder, Model
+    from mmsearch.types import FloatArray, Modality, Role, Space
+
+
+def vector_group(space: Space, modality: Modality) -> Group:
+    """The group of a space's vectors."""
+    return Group("vectors", space.name, space.version, str(modality), "float32", space.dim)
+
+
+def feature_group(encoder: Encoder, modality: Modality) -> Group:
+    """The group of an encoder's features."""
+    return Group("features", encoder.name, encoder.version, str(modality), "float16", encoder.dims[modality])
+
+
+def encode(
+    model: Model, modality: Modality, contents: Sequence[NDArray[Any] | str], role: Role
+) -> Iterator[tuple[Group, FloatArray | NDArray[np.float16]]]:
+    """Rows `(n, dim)` of each group for contents of one modality.
+
+    Vectors are projected from the features as they are stored, so that projecting stored features again gives the
+    same vectors.
+    """
+    for encoder in model.encoders:
+        heads = [head for head in model.heads if head.encoders.get(modality) == encoder.name]
+        if modality not in encoder.dims:
+            continue
+        features = encoder.encode(Batch(modality, contents), role)
+        if any(head.keeps_features for head in heads):
+            stored = features.astype(np.float16)
+            features = stored.astype(np.float32)
+            yield feature_group(encoder, modality), stored
+        for head in heads:
+            yield vector_group(head.space, modality), head.project(features, modality)

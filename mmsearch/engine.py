@@ -1,0 +1,343 @@
+"""`Index`: the engine as a user holds it. It wires the parts together and has no logic of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmsearch.encoders import registry
+from mmsearch.errors import MediaError, ModelMismatch
+from mmsearch.indexing.roots import resolve
+from mmsearch.indexing.run import Run
+from mmsearch.search import rerank as rerankers
+from mmsearch.search.query import Query
+from mmsearch.search.searcher import Searcher
+from mmsearch.store.changes import Remove
+from mmsearch.store.statistics import Counts, count
+from mmsearch.store.store import Store
+from mmsearch.store.verify import verify
+from mmsearch.types import Item, Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from mmsearch.encoders.base import Model
+    from mmsearch.evaluation.result import Evaluation
+    from mmsearch.types import AudioInput, Hits, ImageInput, Progress, Record, Report
+
+DEFAULT_MODEL = "lite"
+
+
+def open_index(path: str | Path, model: str | None = None, *, create: bool = True) -> Index:
+    """Open the index in a folder, or make one there.
+
+    Args:
+        path: the index folder.
+        model: a name from `mmsearch models`; the index's own, or `lite` for a new one, if it is not given.
+        create: make an index if there is none.
+
+    Raises:
+        IndexNotFound: there is none, and `create` is false.
+        ModelMismatch: it was built with another model or other weights.
+        StoreError: it cannot be read.
+        ModelError: the model is unknown, or its weights cannot be had.
+    """
+    folder = Path(path).expanduser()
+    if not create or (folder / "catalog.sqlite").is_file():
+        return Index(Store.open(folder), model)
+    loaded = registry.load(model or DEFAULT_MODEL)
+    return Index(Store.create(folder, identity(loaded), _version()), loaded)
+
+
+class Index:
+    """An open index. Reading from several threads is fine; the model is loaded when it is first needed."""
+
+    def __init__(self, store: Store, model: str | Model | None = None) -> None:
+        self._store = store
+        self._guard = threading.RLock()
+        recorded = store.model
+        if isinstance(model, str) and model != recorded["name"]:
+            raise ModelMismatch(
+                f"the index {store.folder} was built with the model {recorded['name']}, not {model}; "
+                f"open it without naming a model, or make another index"
+            )
+        self._model = model if model is not None and not isinstance(model, str) else None
+        self._searcher: Searcher | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self._store.folder
+
+    @property
+    def model(self) -> Model:
+        """The model that the index is built with.
+
+        Raises:
+            ModelMismatch: the model of that name has other weights or another version by now.
+        """
+        with self._guard:
+            if self._model is None:
+                recorded = self._store.model
+                loaded = registry.load(recorded["name"])
+                if identity(loaded) != recorded:
+                    raise ModelMismatch(
+                        f"the index {self.folder} was built with another version of {recorded['name']} "
+                        f"({_difference(recorded, identity(loaded))}); index the media again into a new index"
+                    )
+                self._model = loaded
+            return self._model
+
+    @property
+    def searcher(self) -> Searcher:
+        """The query path."""
+        with self._guard:
+            if self._searcher is None:
+                self._searcher = Searcher(self._store, self.model)
+            return self._searcher
+
+    def add(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        exclude: Sequence[str] = (),
+        prune: bool = False,
+        wait: float = 0.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Bring the index up to date with folders and files; what has not changed is not opened.
+
+        Bad files are in the report and stop nothing. What was committed stays if the run is interrupted; the next run
+        goes on from there.
+
+        Args:
+            paths: folders, with everything below them, and single files.
+            exclude: globs, matched against the path below the folder and against each name in it.
+            prune: also remove what vanished when a whole folder is empty (an unmounted drive looks like that).
+            wait: seconds to wait for another writer.
+            progress: called about ten times a second.
+
+        Raises:
+            MediaError: one of the paths does not exist.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        wanted = [Path(path).expanduser() for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
+        for path in wanted:
+            if not os.path.lexists(path):
+                raise MediaError(f"there is no file or folder {path}")
+        model = self.model
+        with self._store.writer(wait=wait) as writer:
+            roots = [resolve(self._store, writer, path) for path in wanted]
+            return Run(self._store, writer, model, progress=progress, prune=prune).add_roots(roots, exclude)
+
+    def add_items(
+        self,
+        records: Iterable[Record],
+        *,
+        wait: float = 0.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Add records; one whose id is in the index replaces that item.
+
+        Raises:
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        model = self.model
+        with self._store.writer(wait=wait) as writer:
+            return Run(self._store, writer, model, progress=progress).add_records(records)
+
+    def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
+        """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
+
+        Raises:
+            QueryError: nothing in the index has that path or id; then nothing is removed.
+            IndexLocked: another process is writing.
+        """
+        from mmsearch.indexing.removal import find
+
+        with self._store.writer(wait=wait) as writer:
+            items, files = find(self._store, [Path(path).expanduser() for path in paths], list(ids))
+            before = count(self._store).items
+            writer.commit([Remove(tuple(items), tuple(files))])
+            return before - count(self._store).items
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
+        vector: NDArray[Any] | None = None,
+        target: str | Iterable[str] | None = None,
+        k: int = 10,
+        where: str | None = None,
+        rerank: str | Sequence[str] | None = None,
+    ) -> Hits:
+        """The k best items for a question.
+
+        Args:
+            text: ask with a text; several kinds of question at once count alike.
+            image: ask with a picture.
+            audio: ask with a sound.
+            vector: ask with a vector `(d,)` of the model's space.
+            target: the modalities to find, all by default.
+            k: how many items.
+            where: a filter such as `"modality = 'image' and year >= 2020"`.
+            rerank: reranker names, `"none"`, or None for the model's default.
+
+        Raises:
+            QueryError: the question makes no sense, or its picture or sound cannot be read.
+            FilterError: the filter makes no sense.
+        """
+        query = Query(text=text, image=image, audio=audio, vector=vector)
+        return self.searcher.search(query, target=target, k=k, where=where, chain=rerank)
+
+    def rank(
+        self, queries: Sequence[Query], target: str, depth: int, rerank: Sequence[str] | None = None
+    ) -> list[list[str]]:
+        """Ids of the `depth` best items of one modality for each of many questions; for evaluation.
+
+        Raises:
+            QueryError: as `search`.
+        """
+        return self.searcher.rank(queries, target, depth, rerank)
+
+    def counts(self) -> Counts:
+        """How much the index holds."""
+        return count(self._store)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the index on disk, one sentence each; empty if it is sound. Reads all of it."""
+        return list(verify(self._store))
+
+    def identity(self) -> dict[str, Any]:
+        """The model that the index was built with: name, versions, spaces, sha256 of the weights."""
+        return self._store.model
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that the index was built with; does not load it."""
+        return str(self._store.model["name"])
+
+    def items(self) -> list[Item]:
+        """All items, in the order in which they were added."""
+        found = self._store.query(
+            "SELECT i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
+            "WHERE s.item_id = i.id) FROM items i LEFT JOIN files f ON f.id = i.file_id ORDER BY i.id"
+        )
+        roots = {id_: Path(os.fsdecode(root)) for id_, root in self._store.roots().items()}
+        return [
+            Item(
+                key,
+                None if path is None else roots[root_id] / os.fsdecode(path),
+                frozenset(Modality(modality) for modality in modalities.split(",")),
+            )
+            for key, root_id, path, modalities in found
+        ]
+
+    def evaluate(
+        self,
+        manifest: str | Path,
+        *,
+        rerank: str | Sequence[str] | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Evaluation:
+        """Measure how well this index answers a dataset whose media it holds; see `mmsearch.evaluate`.
+
+        Raises:
+            DatasetError: the manifest cannot be used, or the index holds nothing that it judges.
+        """
+        from mmsearch.evaluation.datasets import read
+        from mmsearch.evaluation.evaluate import evaluate
+        from mmsearch.evaluation.truth import match_by_path
+
+        dataset = read(Path(manifest).expanduser())
+        return evaluate(
+            self, dataset, rerank=_steps(rerank), match=match_by_path(dataset, self.items()), progress=progress
+        )
+
+    def close(self) -> None:
+        """Give back files and memory."""
+        self._store.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.counts().items
+
+
+def evaluate(
+    manifest: str | Path,
+    model: str = DEFAULT_MODEL,
+    *,
+    rerank: str | Sequence[str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Evaluation:
+    """Measure a model on a dataset: index it into a temporary index, ask everything that it asks, judge the answers.
+
+    Both go the normal way: what is measured is what users get.
+
+    Args:
+        manifest: a dataset, see `mmsearch.evaluation.datasets`.
+        model: a model's name.
+        rerank: reranker names, `"none"`, or None for the model's default.
+        progress: told what is being done, how much of it is done, and of how much.
+
+    Raises:
+        DatasetError: the manifest cannot be used.
+        ModelError: the model is unknown, or its weights cannot be had.
+    """
+    from mmsearch.evaluation.datasets import read
+    from mmsearch.evaluation.evaluate import evaluate as judge
+
+    dataset = read(Path(manifest).expanduser())
+    with (
+        tempfile.TemporaryDirectory(prefix="mmsearch-eval-") as folder,
+        open_index(Path(folder) / "index", model) as index,
+    ):
+        told: Callable[[Progress], None] | None = None
+        if progress is not None:
+            report, total = progress, len(dataset.records)
+
+            def told(now: Progress) -> None:
+                report("indexing", now.added + now.failed, total)
+
+        index.add_items(dataset.records, progress=told)
+        return judge(index, dataset, rerank=_steps(rerank), progress=progress)
+
+
+def _steps(chain: str | Sequence[str] | None) -> Sequence[str] | None:
+    return rerankers.names(chain) if chain is not None else None
+
+
+def identity(model: Model) -> dict[str, Any]:
+    """What an index must agree on with its model, in JSON values."""
+    return {
+        "name": model.name,
+        "encoders": {encoder.name: encoder.version for encoder in model.encoders},
+        "spaces": {head.space.name: {"version": head.space.version, "dim": head.space.dim} for head in model.heads},
+        "weights": dict(sorted(model.weights.items())),
+    }
+
+
+def _difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:
+    return ", ".join(f"{name} differ" for name in ("encoders", "spaces", "weights") if recorded.get(name) != now[name])
+
+
+def _version() -> str:
+    try:
+        return version("mmsearch")
+    except PackageNotFoundError:
+        return "from a source tree"

@@ -1,0 +1,192 @@
+"""From a job to segments: read, hash, reuse what the index has already, else decode.
+
+Runs in several threads. What a job turns into is handed over piece by piece, so that a ten-hour sound needs no more
+memory than a short one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mmsearch.errors import MediaError
+from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
+from mmsearch.media import scan
+from mmsearch.media.decode import decode
+from mmsearch.store.changes import Move
+from mmsearch.types import Medium, Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mmsearch.indexing.reuse import Reuse
+    from mmsearch.store.changes import FileState
+    from mmsearch.types import InputSpec, Metadata, Record
+
+IN_MEMORY_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ToEncode:
+    """A decoded segment on its way to the encoder."""
+
+    draft: Draft
+    segment: SegmentDraft
+    content: NDArray[Any] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """All of a draft has been handed over."""
+
+    draft: Draft
+
+
+Piece: TypeAlias = ToEncode | Decoded | Move
+
+
+class Decoder:
+    """Turns jobs into pieces. Safe to use from several threads."""
+
+    def __init__(self, inputs: InputSpec, reuse: Reuse) -> None:
+        self._inputs, self._reuse = inputs, reuse
+        self._claim = threading.Lock()
+
+    def pieces(self, job: Job) -> Iterator[Piece]:
+        """The pieces of a job, ending with `Decoded` or `Move`. Bad media end up as errors of the draft."""
+        draft = Draft(job)
+        try:
+            if isinstance(job, FileJob):
+                yield from self._file(draft, job)
+            else:
+                yield from self._record(draft, job)
+        except MediaError as error:
+            draft.items.clear()
+            draft.errors.append(str(error))
+        if draft.items or draft.errors or draft.file is not None:
+            yield Decoded(draft)
+
+    def _file(self, draft: Draft, job: FileJob) -> Iterator[Piece]:
+        draft.file = job.state
+        source, content_hash = _read(job.path, job.modality)
+        state = draft.file = replace(job.state, hash=content_hash)
+        with self._claim:  # two new copies must not both take the place of one vanished file
+            move = self._reuse.move(job, state)
+        if move is not None:
+            draft.file = None
+            yield move
+            return
+        copied = self._reuse.copy(content_hash, job)
+        if copied is not None:
+            draft.items = copied
+        else:
+            yield from self._decode(draft, job, source)
+        if _changed(job.path, state):
+            raise MediaError("it changed while it was being read; it will be tried again next time")
+
+    def _decode(self, draft: Draft, job: FileJob, source: Path | bytes) -> Iterator[Piece]:
+        for medium in decode(source, job.modality, self._inputs, job.path.suffix.lower()):
+            if isinstance(medium, MediaError):
+                draft.errors.append(str(medium))
+                continue
+            metadata = {**job.metadata, **medium.metadata}
+            if medium.key is not None:
+                metadata.setdefault("id", medium.key)
+            item = ItemDraft(properties=dict(medium.properties), metadata=_storable(metadata))
+            draft.items.append(item)
+            yield from _segments(draft, item, medium)
+
+    def _record(self, draft: Draft, job: RecordJob) -> Iterator[Piece]:
+        record = job.record
+        _encodable(record.id, record.text)
+        item = ItemDraft(key=record.id, metadata=_storable(record.metadata))
+        draft.items.append(item)
+        for medium in _media(record, self._inputs):
+            item.properties.update(medium.properties)
+            yield from _segments(draft, item, medium)
+        for modality, vector in (record.vectors or {}).items():
+            item.segments.append(
+                SegmentDraft(Modality(modality), None, None, None, self._reuse.ready(modality, vector))
+            )
+        if not item.segments:
+            raise MediaError("the record has neither image, audio, text nor vectors")
+
+
+def _segments(draft: Draft, item: ItemDraft, medium: Medium) -> Iterator[ToEncode]:
+    for segment in medium.segments:
+        excerpt = segment.content if isinstance(segment.content, str) else None
+        made = SegmentDraft(medium.modality, segment.start, segment.end, excerpt)
+        item.segments.append(made)
+        draft.handed += 1
+        yield ToEncode(draft, made, segment.content)
+
+
+def _media(record: Record, inputs: InputSpec) -> Iterable[Medium]:
+    """The media that a record carries."""
+    from mmsearch.media import audio, image, text
+
+    for modality, given in (
+        (Modality.IMAGE, record.image),
+        (Modality.AUDIO, record.audio),
+        (Modality.TEXT, record.text),
+    ):
+        if given is not None and getattr(inputs, modality) is None:
+            raise MediaError(f"the model does not know the modality {modality}")
+    if record.image is not None:
+        assert inputs.image is not None
+        yield image.decode(_path(record.image), inputs.image)
+    if record.audio is not None:
+        assert inputs.audio is not None
+        yield audio.decode(_path(record.audio), inputs.audio)
+    if record.text is not None:
+        assert inputs.text is not None
+        yield text.decode(record.text, inputs.text)
+
+
+def _storable(metadata: Metadata) -> dict[str, Any]:
+    """Metadata, if it is JSON: one record's must not break a commit of many."""
+    try:
+        json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MediaError(f"its metadata are not JSON values: {error}") from error
+    return dict(metadata)
+
+
+def _encodable(*texts: str | None) -> None:
+    try:
+        for text in texts:
+            (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise MediaError("its id or text has characters that are no valid Unicode") from error
+
+
+def _path(source: Any) -> Any:  # noqa: ANN401  (one of the input types of `Record`)
+    from pathlib import Path
+
+    return Path(source).expanduser() if isinstance(source, str) else source
+
+
+def _read(path: Path, modality: Modality) -> tuple[Path | bytes, bytes]:
+    """The file's bytes, or its path if it is better streamed, and the hash of its content."""
+    try:
+        if modality is Modality.AUDIO or path.stat().st_size > IN_MEMORY_BYTES:
+            return path, scan.content_hash(path)
+        content = path.read_bytes()
+    except OSError as error:
+        raise MediaError(f"cannot be read: {error.strerror}") from error
+    return content, hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _changed(path: Path, state: FileState) -> bool:
+    try:
+        now = os.stat(path)  # noqa: PTH116  (the fast call: once per file)
+    except OSError:
+        return True
+    return (now.st_size, now.st_mtime_ns) != (state.size, state.mtime_ns)

@@ -1,0 +1,207 @@
+"""What there is to do: the folder as it is, merged with the catalog as it was.
+
+Both come in the order of their path bytes, so one pass in constant memory tells new, changed, unchanged and vanished
+files apart, however many there are.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mmsearch.errors import MediaError
+from mmsearch.indexing.jobs import FileJob
+from mmsearch.media import scan, sidecar
+from mmsearch.store.changes import Annotate, Applied, FileState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mmsearch.store.store import KnownFile, Store
+    from mmsearch.types import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root folder, and the part of it that is scanned: all `b""`, a folder `b"a/b/"` or one file `b"a/b.jpg"`."""
+
+    id: int
+    path: bytes
+    part: bytes = b""
+
+    def absolute(self, path: bytes) -> Path:
+        """The place on disk of a path relative to the root."""
+        return Path(os.fsdecode(os.path.join(self.path, path)))  # noqa: PTH118  (bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A file that need not be opened."""
+
+    known: KnownFile
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A file that the catalog knows and that the walk did not meet."""
+
+    known: KnownFile
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something in the folder that cannot be indexed, or is left out on purpose."""
+
+    path: Path
+    reason: str
+    on_purpose: bool = False
+
+
+Step: TypeAlias = FileJob | Unchanged | Gone | Trouble | Annotate | Applied
+
+
+class Plan:
+    """The steps for one root; `empty` tells afterwards that the walk met no file at all.
+
+    Raises:
+        MediaError: the root does not exist or is not a folder.
+    """
+
+    def __init__(self, store: Store, root: Root, exclude: Sequence[str]) -> None:
+        self._store, self._root = store, root
+        self._walk = scan.walk(root.path, root.part, (*exclude, *_own_folder(store, root)))
+        self._sidecars = _Sidecars(store, root)
+        self._closed: list[bytes] = []
+        self.empty = True
+
+    def __iter__(self) -> Iterator[Step]:
+        """Walk and compare."""
+        for entry, known in _merge(self._walk, self._known()):
+            if isinstance(entry, scan.Problem):
+                if entry.path.endswith(b"/"):
+                    self._closed.append(entry.path)
+                yield Trouble(self._root.absolute(entry.path), entry.reason, entry.on_purpose)
+            elif entry is None:
+                assert known is not None
+                # Nothing is known about what lies in a folder that could not be read.
+                if not known.path.startswith(tuple(self._closed)):
+                    yield Gone(known, self._root.absolute(known.path))
+            else:
+                yield from self._present(entry, known)
+        yield from self._sidecars.applied()
+
+    def _present(self, entry: scan.Entry, known: KnownFile | None) -> Iterator[Step]:
+        self.empty = False
+        path = self._root.absolute(entry.path)
+        yield from self._sidecars.visit(entry.path)
+        if known is not None and (known.size, known.mtime_ns) == (entry.size, entry.mtime_ns):
+            if known.error is None and self._sidecars.changed(entry.path):
+                yield Annotate(known.id, self._sidecars.metadata(entry.path))
+            yield Unchanged(known, path)
+        else:
+            state = FileState(self._root.id, entry.path, entry.size, entry.mtime_ns, None)
+            yield FileJob(path, entry.modality, state, known, self._sidecars.metadata(entry.path))
+
+    def _known(self) -> Iterator[KnownFile]:
+        part = self._root.part
+        if part and not part.endswith(b"/"):
+            known = self._store.file(self._root.id, part)
+            return iter((known,) if known else ())
+        return self._store.files(self._root.id, part)
+
+
+def _own_folder(store: Store, root: Root) -> tuple[str, ...]:
+    """A glob for the index itself, where it lies below the root: its previews are no media of the user's."""
+    inside = os.path.relpath(os.fsencode(store.folder.absolute()), root.path)
+    return () if inside.startswith((b"..", b".")) else (glob.escape(os.fsdecode(inside)),)
+
+
+def _merge(
+    entries: Iterator[scan.Entry | scan.Problem], known: Iterator[KnownFile]
+) -> Iterator[tuple[scan.Entry | scan.Problem | None, KnownFile | None]]:
+    """Pair both streams by path; problems are passed on unpaired."""
+    old = next(known, None)
+    for entry in entries:
+        if isinstance(entry, scan.Problem):
+            yield entry, None
+            continue
+        while old is not None and old.path < entry.path:
+            yield None, old
+            old = next(known, None)
+        if old is not None and old.path == entry.path:
+            yield entry, old
+            old = next(known, None)
+        else:
+            yield entry, None
+    while old is not None:
+        yield None, old
+        old = next(known, None)
+
+
+class _Sidecars:
+    """Metadata files in the folders of a walk and above, up to the root; each is read when its folder is first met."""
+
+    def __init__(self, store: Store, root: Root) -> None:
+        self._root = root
+        self._before: dict[bytes, str] = {
+            folder: signature
+            for folder, signature in store.query("SELECT folder, signature FROM sidecars WHERE root_id = ?", (root.id,))
+        }
+        self._now: dict[bytes, str] = {}
+        self._loaded: dict[bytes, Mapping[str, Metadata]] = {}
+
+    def visit(self, path: bytes) -> Iterator[Trouble]:
+        for folder in _folders(path):
+            if folder in self._now:
+                continue
+            place = self._root.absolute(folder)
+            self._now[folder] = _signature(place)
+            if self._now[folder]:
+                try:
+                    self._loaded[folder] = sidecar.load(place)
+                except MediaError as error:
+                    yield Trouble(place, str(error))
+
+    def metadata(self, path: bytes) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self._loaded:
+            for folder in _folders(path):
+                found |= self._loaded.get(folder, {}).get(os.fsdecode(path[len(folder) :]), {})
+        return found
+
+    def changed(self, path: bytes) -> bool:
+        return any(self._now[folder] != self._before.get(folder, "") for folder in _folders(path))
+
+    def applied(self) -> Iterator[Applied]:
+        for folder, signature in self._now.items():
+            if signature != self._before.get(folder, ""):
+                yield Applied(self._root.id, folder, signature)
+
+
+@lru_cache(maxsize=1)  # files of one folder come one after the other
+def _folders_of(folder: bytes) -> tuple[bytes, ...]:
+    parts = folder.split(b"/")
+    return tuple(b"".join(part + b"/" for part in parts[:depth]) for depth in range(len(parts)))
+
+
+def _folders(path: bytes) -> tuple[bytes, ...]:
+    """The folders above a path, the root (`b""`) first, each with its `/`."""
+    return _folders_of(path[: path.rfind(b"/") + 1])
+
+
+def _signature(folder: Path) -> str:
+    """State of the metadata files in a folder; empty without any."""
+    found = []
+    for name in sidecar.NAMES:
+        try:
+            status = (folder / name).stat()
+        except OSError:
+            continue
+        found.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
+    return " ".join(found)

@@ -1,0 +1,112 @@
+"""What need not be encoded again: renamed and copied files, and vectors that the caller brings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmsearch.errors import MediaError
+from mmsearch.indexing.jobs import ItemDraft, SegmentDraft
+from mmsearch.store.changes import FileState, Move
+from mmsearch.types import Modality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mmsearch.encoders.base import Model
+    from mmsearch.indexing.jobs import FileJob
+    from mmsearch.store.shard import Group
+    from mmsearch.store.store import KnownFile, Store
+
+
+class Reuse:
+    """Looks for content in the catalog. Sees what was committed before the run and during it."""
+
+    def __init__(self, store: Store, model: Model) -> None:
+        self._store, self._model = store, model
+        self._moved: set[int] = set()
+
+    def move(self, job: FileJob, state: FileState) -> Move | None:
+        """The change that says that this file is an old one: touched, or renamed. Each file is given away once."""
+        known = job.known
+        if known is not None:
+            return Move(known.id, state) if known.error is None and known.hash == state.hash else None
+        assert state.hash is not None
+        for other in self._store.same_content(state.hash):
+            if other.id not in self._moved and not os.path.lexists(self._path(other)):
+                self._moved.add(other.id)
+                return Move(other.id, state)
+        return None
+
+    def copy(self, content_hash: bytes, job: FileJob) -> list[ItemDraft] | None:
+        """The items of another file with the same content, rows and all; None if there is none."""
+        for other in self._store.same_content(content_hash):
+            items = self._items(other, job)
+            if items:
+                return items
+        return None
+
+    def ready(self, modality: str, vector: NDArray[Any]) -> dict[Group, NDArray[Any]]:
+        """The row of a vector that the caller brings, for the model's only space.
+
+        Raises:
+            MediaError: its shape or its values cannot be used, or it is not clear which space it is of.
+        """
+        from mmsearch.embedding import vector_group
+
+        if modality not in set(Modality):
+            raise MediaError(f"{modality!r} is no modality; there are: {', '.join(Modality)}")
+        spaces = [head.space for head in self._model.heads if modality in head.space.modalities]
+        if len(spaces) != 1:
+            raise MediaError(f"a ready vector needs exactly one space for {modality}; the model has {len(spaces)}")
+        row = np.asarray(vector, np.float64)
+        if row.shape != (spaces[0].dim,):
+            raise MediaError(f"a vector of {spaces[0].name} has the shape ({spaces[0].dim},), this has {row.shape}")
+        norm = np.linalg.norm(row)
+        if not np.isfinite(norm) or norm == 0:
+            raise MediaError("a vector must be finite and not all zero")
+        return {vector_group(spaces[0], Modality(modality)): (row / norm).astype(np.float32)}
+
+    def _path(self, file: KnownFile) -> bytes:
+        return os.path.join(self._store.root_path(file.root_id), file.path)  # noqa: PTH118  (bytes)
+
+    def _items(self, other: KnownFile, job: FileJob) -> list[ItemDraft]:
+        shards = self._store.snapshot().by_id
+        items: dict[int, ItemDraft] = {}
+        segments: dict[int, SegmentDraft] = {}
+        for (
+            item_id,
+            width,
+            height,
+            seconds,
+            characters,
+            taken,
+            segment_id,
+            modality,
+            start,
+            end,
+            excerpt,
+        ) in self._store.query(
+            "SELECT i.id, i.width, i.height, i.seconds, i.characters, i.taken, s.id, s.modality, s.start, "
+            's."end", s.excerpt FROM items i JOIN segments s ON s.item_id = i.id WHERE i.file_id = ? ORDER BY s.id',
+            (other.id,),
+        ):
+            if item_id not in items:
+                properties = {
+                    "width": width, "height": height, "seconds": seconds, "characters": characters, "taken": taken
+                }  # fmt: skip
+                items[item_id] = ItemDraft(properties=properties, metadata=dict(job.metadata))
+            segments[segment_id] = SegmentDraft(Modality(modality), start, end, excerpt)
+            items[item_id].segments.append(segments[segment_id])
+        for segment_id, shard_id, offset in self._store.query(
+            'SELECT r.segment_id, r.shard_id, r."offset" FROM rows r JOIN segments s ON s.id = r.segment_id '
+            "JOIN items i ON i.id = s.item_id WHERE i.file_id = ?",
+            (other.id,),
+        ):
+            shard = shards.get(shard_id)
+            if shard is None or segment_id not in segments:
+                return []  # committed while we looked; encoding it again is always right
+            segments[segment_id].rows[shard.group] = np.array(shard.matrix[offset])
+        return list(items.values())

@@ -1,0 +1,45 @@
+"""Root folders: which one a path belongs to. Roots never overlap, so no file is in an index twice."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mmsearch.indexing.plan import Root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mmsearch.store.store import Store
+    from mmsearch.store.writer import Writer
+
+
+def resolve(store: Store, writer: Writer, path: Path) -> Root:
+    """The root for a path to be indexed: one that holds it, or a new one, which takes over the roots inside it."""
+    place = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (bytes; links are kept as they were named)
+    is_folder = path.is_dir()
+    known = locate(store, place)
+    if known is not None:
+        root_id, root, part = known
+        return Root(root_id, root, part + b"/" if part and is_folder else part)
+    folder = place if is_folder else os.path.dirname(place)  # noqa: PTH120  (bytes)
+    inner = {id_: root for id_, root in store.roots().items() if root.startswith(_slashed(folder))}
+    index = os.fsencode(store.folder.absolute())
+    root_id = writer.root(folder, os.path.relpath(folder, index))
+    for id_, root in inner.items():
+        writer.absorb_root(id_, root_id, root[len(_slashed(folder)) :] + b"/")
+    return Root(root_id, folder, b"" if is_folder else place[len(_slashed(folder)) :])
+
+
+def locate(store: Store, place: bytes) -> tuple[int, bytes, bytes] | None:
+    """The root that holds an absolute path: its id, its place, and the path below it."""
+    for root_id, root in store.roots().items():
+        if place == root:
+            return root_id, root, b""
+        if place.startswith(_slashed(root)):
+            return root_id, root, place[len(_slashed(root)) :]
+    return None
+
+
+def _slashed(folder: bytes) -> bytes:
+    return folder if folder.endswith(b"/") else folder + b"/"

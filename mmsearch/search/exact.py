@@ -1,0 +1,116 @@
+"""Exact search: every live row of the shards is compared with the question.
+
+A group with another structure (HNSW, IVF) will answer the same call, `top`; what it proposes is scored here again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mmsearch.store.snapshot import Shard
+    from mmsearch.types import FloatArray
+
+# Scores are reduced to the best of each run of this many before any selection: the k best scores lie in the k best
+# runs, so only k runs have to be looked at, and a maximum over a run is a vector instruction.
+RUN = 64
+QUERIES = 64  # a batch is scored so many queries at a time; more would only need more memory
+FEW = 0.02  # a filter that leaves fewer rows than this share has them gathered instead of all scored
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best rows, best first: `shards` and `offsets` `(n,)` int64, `cosines` `(n,)` float32."""
+
+    shards: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    cosines: FloatArray
+
+
+def top(
+    shards: Sequence[Shard], queries: FloatArray, k: int, allowed: Mapping[int, NDArray[np.int64]] | None = None
+) -> list[Found]:
+    """For each query `(q, d)`, the up to k live rows with the largest inner products.
+
+    Args:
+        shards: of one group.
+        queries: float32.
+        k: at least 1.
+        allowed: sorted offsets by shard id, the only rows that may be found; None for all.
+    """
+    results: list[list[Found]] = [[] for _ in queries]
+    for shard in shards:
+        rows = None if allowed is None else allowed.get(shard.id, np.empty(0, np.int64))
+        if rows is not None and len(rows) == 0:
+            continue
+        for start in range(0, len(queries), QUERIES):
+            some = queries[start : start + QUERIES]
+            for number, found in enumerate(_shard(shard, some, k, rows), start):
+                results[number].append(found)
+    return [_merge(parts, k) for parts in results]
+
+
+def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | None) -> list[Found]:
+    if rows is not None and len(rows) <= max(k, FEW * shard.rows):
+        scores = _product(shard.matrix[rows], queries)
+        return [_found(shard, rows[best], score[best]) for score in scores for best in (_best(score, k),)]
+    scores = _product(shard.matrix, queries)
+    if rows is not None:
+        closed = np.ones(shard.rows, bool)
+        closed[rows] = False
+        scores[:, closed] = -np.inf
+    elif len(shard.dead):
+        scores[:, shard.dead] = -np.inf
+    found = []
+    for score in scores:
+        best = _best(score, k)
+        best = best[score[best] > -np.inf]
+        found.append(_found(shard, best, score[best]))
+    return found
+
+
+def _product(matrix: NDArray[Any], queries: FloatArray) -> FloatArray:
+    """Inner products `(q, n)`; one query is a matrix-vector product, which reads the rows just once."""
+    if len(queries) == 1:
+        return np.asarray(matrix @ queries[0])[None, :]
+    return np.asarray(queries @ matrix.T)
+
+
+def _best(scores: FloatArray, k: int) -> NDArray[np.int64]:
+    """Places of the k largest scores, largest first; equal ones in order of place."""
+    whole = len(scores) // RUN
+    if whole > 4 * k:
+        peaks = scores[: whole * RUN].reshape(whole, RUN).max(axis=1)
+        runs = np.argpartition(peaks, whole - k)[whole - k :]
+        places = np.concatenate([(runs[:, None] * RUN + np.arange(RUN)).ravel(), np.arange(whole * RUN, len(scores))])
+    else:
+        places = np.arange(len(scores))
+    some = scores[places]
+    if len(some) > k:
+        kept = np.argpartition(some, len(some) - k)[len(some) - k :]
+        places, some = places[kept], some[kept]
+    return places[np.lexsort((places, -some))]
+
+
+def _found(shard: Shard, offsets: NDArray[np.int64], cosines: FloatArray) -> Found:
+    return Found(np.full(len(offsets), shard.id, np.int64), offsets, cosines)
+
+
+def _merge(parts: list[Found], k: int) -> Found:
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        empty = np.empty(0, np.int64)
+        return Found(empty, empty, np.empty(0, np.float32))
+    shards, offsets, cosines = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("shards", "offsets", "cosines")
+    )
+    order = np.lexsort((offsets, shards, -cosines))[:k]
+    return Found(shards[order], offsets[order], cosines[order])

@@ -1,0 +1,75 @@
+"""Which rows of the shards a filter leaves."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import select
+
+from mmsearch.errors import FilterError
+from mmsearch.search.where import FIELDS, metadata_field, parse
+from mmsearch.store.schema import files, items, rows, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mmsearch.search.where import Filter
+    from mmsearch.store.snapshot import Shard, Snapshot
+    from mmsearch.store.store import Store
+
+KEPT = 64
+
+
+class Survivors:
+    """Answers from a small cache while the catalog does not change."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: OrderedDict[tuple[int, str, tuple[int, ...]], Mapping[int, NDArray[np.int64]]] = OrderedDict()
+
+    def rows(self, where: str, snapshot: Snapshot, shards: Sequence[Shard]) -> Mapping[int, NDArray[np.int64]]:
+        """Sorted offsets of the rows that satisfy the filter, by shard id.
+
+        Raises:
+            FilterError: the filter cannot be parsed or names an unknown field.
+        """
+        key = (snapshot.version, where, tuple(shard.id for shard in shards))
+        if key not in self._cache:
+            self._cache[key] = self._select(parse(where), shards)
+            if len(self._cache) > KEPT:
+                self._cache.popitem(last=False)
+        return self._cache[key]
+
+    def check(self, where: str) -> None:
+        """Raise the error of a filter that cannot be used."""
+        self._check(parse(where))
+
+    def _select(self, parsed: Filter, shards: Sequence[Shard]) -> dict[int, NDArray[np.int64]]:
+        self._check(parsed)
+        statement = (
+            select(rows.c.shard_id, rows.c.offset)
+            .join(segments, segments.c.id == rows.c.segment_id)
+            .join(items, items.c.id == segments.c.item_id)
+            .outerjoin(files, files.c.id == items.c.file_id)
+            .where(rows.c.shard_id.in_([shard.id for shard in shards]), parsed.clause)
+        )
+        with self._store.engine.connect() as connection:
+            found = np.array(connection.execute(statement).all(), np.int64).reshape(-1, 2)
+        return {
+            shard.id: np.sort(offsets[offsets < shard.rows])
+            for shard in shards
+            for offsets in (found[found[:, 0] == shard.id, 1],)
+        }
+
+    def _check(self, parsed: Filter) -> None:
+        with self._store.engine.connect() as connection:
+            for name in sorted(parsed.metadata_fields):
+                known = select(items.c.id).where(metadata_field(name).is_not(None)).limit(1)
+                if connection.execute(known).first() is None:
+                    raise FilterError(
+                        f"filter: no item has a field {name!r}; beside metadata there are: {', '.join(FIELDS)}"
+                    )

@@ -1,0 +1,95 @@
+"""What a commit can do, as values. A commit applies a sequence of them in order, all or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from mmsearch.store.shard import Group
+    from mmsearch.types import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A media file as it was seen: `path` is relative to the root, `hash` is of its content (16 bytes)."""
+
+    root_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+    hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSegment:
+    """A segment and its row `(dim,)` in each group that it belongs to."""
+
+    modality: str
+    start: float | None
+    end: float | None
+    excerpt: str | None
+    rows: Mapping[Group, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item. Without a `key` one is made; with the key of an item that exists, that item is replaced."""
+
+    segments: tuple[NewSegment, ...]
+    key: str | None = None
+    properties: Metadata = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Add the items of a file (or of none); they replace what the index had of that file.
+
+    A file that could not be read has an `error` and no items. An item keeps its key when its file is replaced by as
+    many items as before.
+    """
+
+    items: tuple[NewItem, ...]
+    file: FileState | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file has another name, or the same content under another time stamp: nothing but its row changes."""
+
+    file_id: int
+    file: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Replace the metadata of the items of a file."""
+
+    file_id: int
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The metadata file beside the media of `folder` has been applied in this state."""
+
+    root_id: int
+    folder: bytes
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove items, and files with their items."""
+
+    item_ids: tuple[int, ...] = ()
+    file_ids: tuple[int, ...] = ()
+
+
+Change: TypeAlias = Put | Move | Annotate | Applied | Remove

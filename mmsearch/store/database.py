@@ -1,0 +1,46 @@
+"""Connections to the catalog: WAL, explicit transactions, read-only places included."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CATALOG = "catalog.sqlite"
+BUSY_SECONDS = 30.0
+
+
+def engine(folder: Path, *, write: bool) -> Engine:
+    """An engine for the catalog in `folder`; with `write`, transactions take the write lock when they begin.
+
+    In a folder that cannot be written SQLite cannot keep the files that WAL needs, so the catalog is opened as
+    immutable there. That is sound: nobody can be writing to it.
+    """
+    path = folder.absolute() / CATALOG
+    mode = "mode=rwc" if write else "mode=rw"
+    if not write and not (os.access(folder, os.W_OK) and os.access(path, os.W_OK)):
+        mode = "immutable=1"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        if write:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        return connection
+
+    made = create_engine("sqlite://", creator=connect)
+
+    # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours to say.
+    @event.listens_for(made, "begin")
+    def begin(connection: Any) -> None:  # noqa: ANN401  (SQLAlchemy's event signature)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return made

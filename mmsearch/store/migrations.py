@@ -1,0 +1,74 @@
+"""Numbered migrations of the catalog. Append only: what has been released is never edited.
+
+The format number is SQLite's `user_version`; it is the number of migrations applied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmsearch.errors import IndexTooNew
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (  # 1
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE roots (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, relative BLOB NOT NULL)",
+        "CREATE TABLE files (id INTEGER PRIMARY KEY AUTOINCREMENT, root_id INTEGER NOT NULL REFERENCES roots(id), "
+        "path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash BLOB, error TEXT, "
+        "UNIQUE (root_id, path))",
+        "CREATE INDEX files_hash ON files (hash)",
+        "CREATE TABLE sidecars (root_id INTEGER NOT NULL REFERENCES roots(id), folder BLOB NOT NULL, "
+        "signature TEXT NOT NULL, PRIMARY KEY (root_id, folder)) WITHOUT ROWID",
+        "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, "
+        "file_id INTEGER REFERENCES files(id), width INTEGER, height INTEGER, seconds REAL, characters INTEGER, "
+        "taken TEXT, metadata TEXT NOT NULL)",
+        "CREATE INDEX items_file ON items (file_id)",
+        "CREATE TABLE segments (id INTEGER PRIMARY KEY AUTOINCREMENT, item_id INTEGER NOT NULL REFERENCES items(id), "
+        'modality TEXT NOT NULL, start REAL, "end" REAL, excerpt TEXT)',
+        "CREATE INDEX segments_item ON segments (item_id)",
+        "CREATE TABLE shards (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, "
+        "version TEXT NOT NULL, modality TEXT NOT NULL, dtype TEXT NOT NULL, dim INTEGER NOT NULL, "
+        "file TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, sealed INTEGER NOT NULL, total BLOB NOT NULL)",
+        "CREATE TABLE blocks (shard_id INTEGER NOT NULL REFERENCES shards(id), block INTEGER NOT NULL, "
+        "crc INTEGER NOT NULL, PRIMARY KEY (shard_id, block)) WITHOUT ROWID",
+        'CREATE TABLE rows (shard_id INTEGER NOT NULL REFERENCES shards(id), "offset" INTEGER NOT NULL, '
+        'segment_id INTEGER NOT NULL REFERENCES segments(id), PRIMARY KEY (shard_id, "offset")) WITHOUT ROWID',
+        "CREATE INDEX rows_segment ON rows (segment_id)",
+        'CREATE TABLE tombstones (shard_id INTEGER NOT NULL REFERENCES shards(id), "offset" INTEGER NOT NULL, '
+        'PRIMARY KEY (shard_id, "offset")) WITHOUT ROWID',
+        "INSERT INTO meta (key, value) VALUES ('version', '0')",
+    ),
+)
+
+FORMAT = len(MIGRATIONS)
+
+
+def check(connection: Connection) -> int:
+    """The format of an index, if this mmsearch can read it.
+
+    Raises:
+        IndexTooNew: a newer mmsearch wrote it.
+    """
+    found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if found > FORMAT:
+        writer = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'written_by'").scalar_one_or_none()
+        raise IndexTooNew(
+            f"the index has format {found}, this mmsearch reads up to {FORMAT}; "
+            f"upgrade to mmsearch {writer or 'that wrote it'} or later"
+        )
+    return found
+
+
+def migrate(connection: Connection, written_by: str) -> None:
+    """Apply what is missing, inside the caller's transaction."""
+    found = check(connection)
+    if found == FORMAT:
+        return
+    for statements in MIGRATIONS[found:]:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    connection.exec_driver_sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('written_by', ?)", (written_by,))
+    connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")

@@ -1,0 +1,123 @@
+"""The catalog's tables, for queries. How they come to be on disk is told by `migrations`.
+
+::
+
+    roots ─< files ─< items ─< segments ─< rows >─ shards ─< blocks
+                                                     └─< tombstones
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import REAL, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+
+# Counters and facts about the whole index: `version` (grows with every commit), `model`, `written_by`.
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Folders that were indexed. `relative` is the way from the index folder, so that both can move together.
+roots = Table(
+    "roots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", LargeBinary, nullable=False, unique=True),
+    Column("relative", LargeBinary, nullable=False),
+)
+
+# Media files, those that could not be read (`error`) included, so that they are not opened again until they change.
+files = Table(
+    "files",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("root_id", Integer, ForeignKey("roots.id"), nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("hash", LargeBinary),
+    Column("error", Text),
+)
+
+# Files of metadata beside media files, as they were when they were last applied.
+sidecars = Table(
+    "sidecars",
+    metadata,
+    Column("root_id", Integer, ForeignKey("roots.id"), primary_key=True),
+    Column("folder", LargeBinary, primary_key=True),
+    Column("signature", Text, nullable=False),
+)
+
+# What the user added and what a hit shows. `key` is the public id and never changes.
+items = Table(
+    "items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("file_id", Integer, ForeignKey("files.id")),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("seconds", REAL),
+    Column("characters", Integer),
+    Column("taken", Text),
+    Column("metadata", Text, nullable=False),
+)
+
+# The parts that are searched.
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item_id", Integer, ForeignKey("items.id"), nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("start", REAL),
+    Column("end", REAL),
+    Column("excerpt", Text),
+)
+
+# Files of rows of one space's vectors or one encoder's features, of one modality. Only the first `rows` rows exist:
+# what lies beyond was written by a process that died before its commit. `total` is the float64 sum of the live rows.
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("dtype", Text, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("file", Text, nullable=False, unique=True),
+    Column("rows", Integer, nullable=False),
+    Column("sealed", Integer, nullable=False),
+    Column("total", LargeBinary, nullable=False),
+)
+
+# crc32 of each block of a shard; the last block may be partial.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("shard_id", Integer, ForeignKey("shards.id"), primary_key=True),
+    Column("block", Integer, primary_key=True),
+    Column("crc", Integer, nullable=False),
+)
+
+# Where the vector or the features of a segment lie. The only join between the catalog and the shards.
+rows = Table(
+    "rows",
+    metadata,
+    Column("shard_id", Integer, ForeignKey("shards.id"), primary_key=True),
+    Column("offset", Integer, primary_key=True),
+    Column("segment_id", Integer, ForeignKey("segments.id"), nullable=False),
+)
+
+# Rows that no longer stand for anything. Every committed row is either in `rows` or here.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("shard_id", Integer, ForeignKey("shards.id"), primary_key=True),
+    Column("offset", Integer, primary_key=True),
+)

@@ -1,0 +1,163 @@
+"""Shard files: rows of vectors or features of one group, append-only, memory-mapped, checksummed by block.
+
+::
+
+    0      4096                                        4096 + rows * dim * itemsize
+    ├ header ┼ row 0 │ row 1 │ … │ row n-1 ┤ (beyond: an unfinished append, ignored)
+
+The header is JSON padded with spaces. How many rows are committed is said by the catalog alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmsearch.errors import IndexDamaged, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+HEADER_BYTES = 4096
+BLOCK_BYTES = 256 * 1024
+SHARD_ROWS = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the rows of a shard have in common.
+
+    Attributes:
+        kind: `vectors` of a space, or `features` of an encoder.
+        name: of the space or the encoder.
+        version: of the space or the encoder.
+        modality: of the segments.
+        dtype: `float32` or `float16`.
+        dim: numbers in a row.
+    """
+
+    kind: str
+    name: str
+    version: str
+    modality: str
+    dtype: str
+    dim: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return np.dtype(self.dtype).itemsize * self.dim
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that share a checksum."""
+        return max(1, BLOCK_BYTES // self.row_bytes)
+
+
+def header(group: Group) -> bytes:
+    """The first bytes of a shard of `group`."""
+    text = json.dumps({"mmsearch": "shard", **asdict(group)}, sort_keys=True).encode()
+    return text.ljust(HEADER_BYTES - 1) + b"\n"
+
+
+def create(path: Path, group: Group) -> None:
+    """Make an empty shard, durably.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(header(group))
+            file.flush()
+            os.fsync(file.fileno())
+        for folder in path.parents[:4]:  # modality, name, shards, index: each may be new
+            sync_folder(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write the shard {path}: {error.strerror}") from error
+
+
+def append(path: Path, group: Group, committed: int, new: NDArray[Any]) -> None:
+    """Write rows `(n, dim)` behind the committed ones and wait until they are on the disk.
+
+    Raises:
+        StoreError: they cannot be written (a full disk, say); what was committed is untouched.
+    """
+    start = HEADER_BYTES + committed * group.row_bytes
+    try:
+        with path.open("r+b", buffering=0) as file:
+            file.seek(start)
+            view = memoryview(_bytes(group, new))
+            while view:
+                view = view[file.write(view) :]
+            _sync_data(file.fileno())
+    except OSError as error:
+        raise StoreError(f"cannot write to the shard {path}: {error.strerror}") from error
+
+
+def mapped(path: Path, group: Group, rows: int) -> NDArray[Any]:
+    """The committed rows `(rows, dim)`, memory-mapped, read-only.
+
+    Raises:
+        IndexDamaged: the file is missing or shorter than its committed rows.
+    """
+    if rows == 0:
+        return np.empty((0, group.dim), group.dtype)
+    needed = HEADER_BYTES + rows * group.row_bytes
+    try:
+        size = path.stat().st_size
+        if size < needed:
+            raise IndexDamaged(f"the shard {path} has {size} bytes of {needed}: run `mmsearch verify`")
+        return np.memmap(path, group.dtype, "r", HEADER_BYTES, (rows, group.dim))
+    except OSError as error:
+        raise IndexDamaged(f"the shard {path} cannot be read ({error.strerror}): run `mmsearch verify`") from error
+
+
+def extend_checksums(group: Group, committed: int, last: int, new: NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Number and crc32 of each block that an append of `new` touches; `last` is the crc of a partial last block."""
+    size, done = group.block_rows, 0
+    while done < len(new):
+        at = committed + done
+        take = min(size - at % size, len(new) - done)
+        begun = last if done == 0 and at % size else 0
+        yield at // size, zlib.crc32(_bytes(group, new[done : done + take]), begun)
+        done += take
+
+
+def checksums(path: Path, group: Group, rows: int) -> Iterator[tuple[int, int]]:
+    """Number and crc32 of each block of the committed rows, read from the file; stops early where the file ends."""
+    with path.open("rb") as file:
+        file.seek(HEADER_BYTES)
+        for block in range(-(-rows // group.block_rows)):
+            take = min(group.block_rows, rows - block * group.block_rows) * group.row_bytes
+            data = file.read(take)
+            if len(data) < take:
+                return
+            yield block, zlib.crc32(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in `folder` durable, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _bytes(group: Group, rows: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(rows, dtype=group.dtype).tobytes()
+
+
+def _sync_data(handle: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(handle)

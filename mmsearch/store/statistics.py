@@ -1,0 +1,39 @@
+"""How much an index holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mmsearch.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Items and segments, all and by modality; files that could not be read; bytes on disk; roots."""
+
+    items: int
+    segments: int
+    failed: int
+    bytes: int
+    items_by_modality: Mapping[str, int]
+    segments_by_modality: Mapping[str, int]
+
+
+def count(store: Store) -> Counts:
+    """Count what the index holds now."""
+    segments = dict(store.query("SELECT modality, count(*) FROM segments GROUP BY modality ORDER BY modality"))
+    items = dict(
+        store.query("SELECT modality, count(DISTINCT item_id) FROM segments GROUP BY modality ORDER BY modality")
+    )
+    return Counts(
+        items=store.query("SELECT count(*) FROM items")[0][0],
+        segments=sum(segments.values()),
+        failed=store.query("SELECT count(*) FROM files WHERE error IS NOT NULL")[0][0],
+        bytes=sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file()),
+        items_by_modality=items,
+        segments_by_modality=segments,
+    )

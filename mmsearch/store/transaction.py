@@ -1,0 +1,221 @@
+"""One commit under way: rows into shards, then the names of everything into the catalog's transaction."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmsearch.errors import IndexDamaged, StoreError
+from mmsearch.store import shard as shards
+from mmsearch.store.changes import Annotate, Applied, Change, Move, NewItem, Put, Remove
+from mmsearch.store.shard import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+PARAMETERS = 500  # per statement; SQLite allows at least 999
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The shard that a group's next rows go to. `crc` is that of its last block if that is partial."""
+
+    id: int
+    path: Path
+    rows: int
+    crc: int
+
+
+class Transaction:
+    """One commit under way."""
+
+    def __init__(self, connection: Connection, folder: Path, active: dict[Group, Active], shard_rows: int) -> None:
+        self._sql = connection.exec_driver_sql
+        self._folder, self._active, self._shard_rows = folder, active, shard_rows
+        last: dict[str, int] = {name: seq for name, seq in self._sql("SELECT name, seq FROM sqlite_sequence")}
+        self._next = {table: last.get(table, 0) + 1 for table in ("files", "items", "segments", "shards")}
+        self._added = 0
+        self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
+        self._inserts: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+
+    def apply(self, changes: Sequence[Change]) -> int:
+        """Apply `changes` in order; the number of segments added."""
+        for change in changes:
+            match change:
+                case Put():
+                    self._put(change)
+                case Move(file_id, file):
+                    self._sql(
+                        "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
+                        (file.root_id, file.path, file.size, file.mtime_ns, file.hash, file_id),
+                    )
+                case Annotate(file_id, metadata):
+                    self._flush()
+                    self._sql("UPDATE items SET metadata = ? WHERE file_id = ?", (_json(metadata), file_id))
+                case Applied(root_id, folder, signature):
+                    self._sql("INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)", (root_id, folder, signature))
+                case Remove(item_ids, file_ids):
+                    self._flush()
+                    self._remove(item_ids)
+                    for some in _chunks(file_ids):
+                        marks = _marks(some)
+                        found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
+                        self._remove(tuple(found))
+                        self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
+        self._flush()
+        return self._added
+
+    def _put(self, put: Put) -> None:
+        keys: list[str] = []
+        file_id = None
+        if put.file is not None:
+            file = put.file
+            old = self._sql("SELECT id FROM files WHERE root_id = ? AND path = ?", (file.root_id, file.path)).scalar()
+            if old is not None:
+                self._flush()
+                old_items = self._sql("SELECT id, key FROM items WHERE file_id = ? ORDER BY id", (old,)).all()
+                self._remove(tuple(id_ for id_, _ in old_items))
+                if len(old_items) == len(put.items):
+                    keys = [key for _, key in old_items]
+            file_id = old if old is not None else self._id("files")
+            self._sql(
+                "INSERT OR REPLACE INTO files (id, root_id, path, size, mtime_ns, hash, error) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (file_id, file.root_id, file.path, file.size, file.mtime_ns, file.hash, put.error),
+            )
+        for number, item in enumerate(put.items):
+            self._item(item, item.key or (keys[number] if keys else secrets.token_hex(10)), file_id)
+
+    def _item(self, item: NewItem, key: str, file_id: int | None) -> None:
+        if item.key is not None:
+            self._flush()
+            self._remove(tuple(self._sql("SELECT id FROM items WHERE key = ?", (key,)).scalars()))
+        item_id, properties = self._id("items"), item.properties
+        self._inserts["items"].append(
+            (
+                item_id, key, file_id, properties.get("width"), properties.get("height"), properties.get("seconds"),
+                properties.get("characters"), properties.get("taken"), _json(item.metadata),
+            )
+        )  # fmt: skip
+        for segment in item.segments:
+            segment_id = self._id("segments")
+            self._inserts["segments"].append(
+                (segment_id, item_id, segment.modality, segment.start, segment.end, segment.excerpt)
+            )
+            self._added += 1
+            for group, row in segment.rows.items():
+                self._pending[group].append((segment_id, row))
+
+    def _append(self) -> None:
+        """Write all new rows to the active shards and force them to the disk; note where each one lies."""
+        for group, pending in self._pending.items():
+            ids = [segment_id for segment_id, _ in pending]
+            matrix = np.stack([row for _, row in pending]).astype(group.dtype, copy=False)
+            done = 0
+            while done < len(ids):
+                active = self._active.get(group) or self._new_shard(group)
+                take = min(len(ids) - done, self._shard_rows - active.rows)
+                self._append_to(group, active, ids[done : done + take], matrix[done : done + take])
+                done += take
+        self._pending.clear()
+
+    def _append_to(self, group: Group, active: Active, ids: list[int], matrix: NDArray[Any]) -> None:
+        if not np.isfinite(matrix).all():
+            raise StoreError(f"{group.kind} of {group.name} are not finite numbers")
+        if not active.path.exists():
+            raise IndexDamaged(f"the shard {active.path} is missing: run `mmsearch verify`")
+        shards.append(active.path, group, active.rows, matrix)
+        crc = active.crc
+        for block, crc in shards.extend_checksums(group, active.rows, active.crc, matrix):
+            self._sql("INSERT OR REPLACE INTO blocks (shard_id, block, crc) VALUES (?, ?, ?)", (active.id, block, crc))
+        self._inserts["rows"] += [(active.id, active.rows + i, segment_id) for i, segment_id in enumerate(ids)]
+        grown = replace(active, rows=active.rows + len(ids), crc=crc)
+        sealed = grown.rows >= self._shard_rows
+        self._sql("UPDATE shards SET rows = ?, sealed = ? WHERE id = ?", (grown.rows, int(sealed), active.id))
+        self._add_to_total(active.id, group, matrix.sum(axis=0, dtype=np.float64))
+        if sealed:
+            del self._active[group]
+        else:
+            self._active[group] = grown
+
+    def _new_shard(self, group: Group) -> Active:
+        id_ = self._id("shards")
+        file = f"shards/{group.name}/{group.modality}/{id_}.vec"
+        shards.create(self._folder / file, group)
+        self._sql(
+            "INSERT INTO shards (id, kind, name, version, modality, dtype, dim, file, rows, sealed, total) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+            (
+                id_, group.kind, group.name, group.version, group.modality, group.dtype, group.dim, file,
+                np.zeros(group.dim).tobytes(),
+            ),
+        )  # fmt: skip
+        return Active(id_, self._folder / file, 0, 0)
+
+    def _remove(self, item_ids: tuple[int, ...]) -> None:
+        for some in _chunks(item_ids):
+            marks = _marks(some)
+            where = f"segment_id IN (SELECT id FROM segments WHERE item_id IN ({marks}))"
+            dead = self._sql(f'SELECT shard_id, "offset" FROM rows WHERE {where} ORDER BY 1, 2', some).all()
+            self._bury(dead)
+            self._sql(f"DELETE FROM rows WHERE {where}", some)
+            self._sql(f"DELETE FROM segments WHERE item_id IN ({marks})", some)
+            self._sql(f"DELETE FROM items WHERE id IN ({marks})", some)
+
+    def _bury(self, dead: Iterable[Any]) -> None:
+        by_shard: dict[int, list[int]] = defaultdict(list)
+        for shard_id, offset in dead:
+            by_shard[shard_id].append(offset)
+        for shard_id, offsets in by_shard.items():
+            *group_fields, file, rows = self._sql(
+                "SELECT kind, name, version, modality, dtype, dim, file, rows FROM shards WHERE id = ?", (shard_id,)
+            ).one()
+            group = Group(*group_fields)
+            self._sql_many("INSERT INTO tombstones VALUES (?, ?)", [(shard_id, offset) for offset in offsets])
+            gone = shards.mapped(self._folder / file, group, rows)[offsets]
+            self._add_to_total(shard_id, group, -gone.sum(axis=0, dtype=np.float64))
+
+    def _add_to_total(self, shard_id: int, group: Group, change: NDArray[np.float64]) -> None:
+        if group.kind == "vectors":
+            total = np.frombuffer(self._sql("SELECT total FROM shards WHERE id = ?", (shard_id,)).scalar_one())
+            self._sql("UPDATE shards SET total = ? WHERE id = ?", ((total + change).tobytes(), shard_id))
+
+    def _flush(self) -> None:
+        """Hand collected rows to SQLite. Rows that wait to be appended are appended first: they have no place yet."""
+        if self._pending:
+            self._append()
+        for table, columns in (("items", 9), ("segments", 6), ("rows", 3)):
+            rows = self._inserts.pop(table, [])
+            self._sql_many(f"INSERT INTO {table} VALUES ({_marks(range(columns))})", rows)
+
+    def _sql_many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            self._sql(statement, rows)
+
+    def _id(self, table: str) -> int:
+        self._next[table] += 1
+        return self._next[table] - 1
+
+
+def _json(metadata: Any) -> str:  # noqa: ANN401  (JSON values)
+    try:
+        return json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"metadata must be JSON values: {error}") from error
+
+
+def _marks(values: Iterable[Any]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+def _chunks(values: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+    return (values[i : i + PARAMETERS] for i in range(0, len(values), PARAMETERS))

@@ -1,0 +1,130 @@
+"""The one writer of an index: appends rows to shards, then names them in one transaction.
+
+The order is what makes a commit atomic: rows are written past the committed length of the active shards and forced
+to the disk, and only then does a transaction raise the lengths and name items, segments and rows together. A process
+that dies in between leaves bytes that nothing names; the next writer cuts them off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DatabaseError
+
+from mmsearch.errors import IndexLocked, StoreError
+from mmsearch.store import shard as shards
+from mmsearch.store.shard import Group
+from mmsearch.store.transaction import Active, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from filelock import FileLock
+    from sqlalchemy import Engine
+
+    from mmsearch.store.changes import Change
+
+LOCK = "writer.lock"
+
+
+class Writer:
+    """Holds the writer's lock of an index from `open` to `close`."""
+
+    def __init__(self, folder: Path, engine: Engine, lock: FileLock, shard_rows: int = shards.SHARD_ROWS) -> None:
+        self._folder, self._engine, self._lock = folder, engine, lock
+        self._shard_rows = shard_rows
+        self._active: dict[Group, Active] = {}
+        self._recover()
+
+    @classmethod
+    def open(cls, folder: Path, engine: Engine, *, wait: float = 0.0) -> Writer:
+        """Take the lock, waiting up to `wait` seconds for another writer, and clean up after one that died.
+
+        Raises:
+            IndexLocked: another process is writing.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(folder / LOCK, thread_local=False)
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout as error:
+            raise IndexLocked(f"another process is writing to the index {folder}; try again when it is done") from error
+        except OSError as error:
+            raise StoreError(f"cannot write to the index {folder}: {error.strerror}") from error
+        try:
+            return cls(folder, engine, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Fold the log into the catalog and let go of the lock."""
+        try:
+            connection = self._engine.raw_connection()
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
+            connection.close()
+        finally:
+            self._engine.dispose()
+            self._lock.release()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def root(self, path: bytes, relative: bytes) -> int:
+        """The id of a root folder; it is created if it is new."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("INSERT OR IGNORE INTO roots (path, relative) VALUES (?, ?)", (path, relative))
+            return int(connection.exec_driver_sql("SELECT id FROM roots WHERE path = ?", (path,)).scalar_one())
+
+    def absorb_root(self, inner: int, outer: int, prefix: bytes) -> None:
+        """Make the files of the root `inner` files of the root `outer`, which holds it at `prefix` (`a/b/`)."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE files SET root_id = ?, path = CAST(? || path AS BLOB) WHERE root_id = ?", (outer, prefix, inner)
+            )
+            connection.exec_driver_sql("DELETE FROM sidecars WHERE root_id = ?", (inner,))
+            connection.exec_driver_sql("DELETE FROM roots WHERE id = ?", (inner,))
+
+    def commit(self, changes: Sequence[Change]) -> int:
+        """Apply `changes` in order, all or none, and return the number of segments added.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        active = dict(self._active)
+        try:
+            with self._engine.begin() as connection:
+                added = Transaction(connection, self._folder, active, self._shard_rows).apply(changes)
+                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+        except DatabaseError as error:
+            raise StoreError(f"cannot write the catalog of {self._folder}: {error.orig}") from error
+        self._active = active
+        return added
+
+    def _recover(self) -> None:
+        """Cut off what a dead writer left: tails beyond the committed rows, and files that no row names."""
+        named: set[Path] = set()
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT id, kind, name, version, modality, dtype, dim, file, rows, sealed, "
+                "(SELECT crc FROM blocks WHERE shard_id = id ORDER BY block DESC LIMIT 1) FROM shards"
+            ).all()
+        for id_, *group_fields, file, rows, sealed, crc in found:
+            group, path = Group(*group_fields), self._folder / file
+            named.add(path)
+            if not path.exists():
+                continue  # `verify` tells; a writer must not make it worse
+            end = shards.HEADER_BYTES + rows * group.row_bytes
+            if path.stat().st_size > end:
+                with path.open("r+b") as handle:
+                    handle.truncate(end)
+            if not sealed:
+                self._active[group] = Active(id_, path, rows, crc or 0)
+        for path in (self._folder / "shards").rglob("*.vec"):
+            if path not in named:
+                path.unlink()
