@@ -1,0 +1,57 @@
+"""`lite`, the embedded default: photos, sounds and English text in one space, ONNX Runtime, no torch.
+
+::
+
+    text    MiniLM        ─► 384 ───────────────────────────► centre ┐
+    image   EfficientNet  ─► 1280 ─► ConSE + weight map ────► centre ├─► 384-d unit vectors
+    audio   YAMNet        ─► 1545 ─► ConSE ─────────────────► centre ┘
+"""
+
+from __future__ import annotations
+
+from mmsearch.encoders.base import Model
+from mmsearch.encoders.lite import parts
+from mmsearch.encoders.lite.audio import AudioEncoder
+from mmsearch.encoders.lite.head import ConsensusHead
+from mmsearch.encoders.lite.image import ImageEncoder
+from mmsearch.encoders.lite.parts import Part
+from mmsearch.encoders.lite.tagger import ClassTagger
+from mmsearch.encoders.lite.text import MAX_TOKENS, TextEncoder
+from mmsearch.types import AudioSpec, ImageSpec, InputSpec, TextSpec
+
+PARTS: dict[str, tuple[Part, Part, Part]] = {
+    "lite": (parts.TEXT, parts.IMAGE0, parts.AUDIO),
+    "lite2": (parts.TEXT, parts.IMAGE2, parts.AUDIO),
+}
+
+
+def lite() -> Model:
+    """With EfficientNet-Lite0: pictures of 224 pixels."""
+    return _model("lite", ImageSpec(size=224, resize=256))
+
+
+def lite2() -> Model:
+    """With EfficientNet-Lite2: pictures of 260 pixels, better and about half as fast."""
+    return _model("lite2", ImageSpec(size=260, resize=297))
+
+
+def _model(name: str, image: ImageSpec) -> Model:
+    from mmsearch.encoders import weights
+
+    weights.pull(name)
+    text_part, image_part, audio_part = PARTS[name]
+    text = TextEncoder(text_part)
+    head = ConsensusHead(name, text_part, image_part, audio_part)
+    return Model(
+        name=name,
+        inputs=InputSpec(
+            image=image,
+            audio=AudioSpec(rate=16_000, window=10.0, hop=5.0),
+            text=TextSpec(MAX_TOKENS, text.count_tokens),
+        ),
+        encoders=(text, ImageEncoder(image_part), AudioEncoder(audio_part)),
+        heads=(head,),
+        tagger=ClassTagger(head),
+        weights={file: digest for part in PARTS[name] for file, digest in part.weights.items()},
+        rerank=("tags",),
+    )

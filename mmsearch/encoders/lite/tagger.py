@@ -1,0 +1,59 @@
+"""Class tags: a sharper comparison than the cosine, of the classes a medium shows with those a text speaks of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmsearch.encoders.base import TagWeights
+from mmsearch.encoders.lite import prototypes
+from mmsearch.encoders.lite.head import ConsensusHead
+from mmsearch.encoders.lite.prototypes import softmax, unit
+from mmsearch.types import Modality
+
+if TYPE_CHECKING:
+    from mmsearch.types import FloatArray
+
+TEMPERATURE = 0.08  # of a text's cosines to the prototypes
+WEIGHTS = {
+    Modality.IMAGE: TagWeights(share=0.4, cosine_scale=0.11, tag_scale=0.13),
+    Modality.AUDIO: TagWeights(share=0.6, cosine_scale=0.11, tag_scale=0.13),
+}
+
+
+class ClassTagger:
+    """Tags over the 1,000 classes of ImageNet for pictures, over the 521 of AudioSet for sounds."""
+
+    def __init__(self, head: ConsensusHead) -> None:
+        self._head = head
+
+    def tags(self, features: FloatArray, modality: Modality, vocabulary: Modality) -> FloatArray:
+        """Unit vectors `(n, classes)` float32.
+
+        Of a medium: the square roots of its class probabilities, so that with a text's the product is near the
+        Bhattacharyya coefficient. Of a text: a softmax of its cosines to the prototypes.
+
+        Raises:
+            ValueError: `vocabulary` is text, or `modality` is neither text nor `vocabulary`.
+        """
+        if vocabulary not in WEIGHTS or modality not in (Modality.TEXT, vocabulary):
+            raise ValueError(f"{modality} has no tags over the classes of {vocabulary}")
+        if modality is vocabulary:
+            return unit(np.sqrt(self._head.posterior(features, modality)))
+        mean, directions = self._centred[vocabulary]
+        return unit(softmax(unit(np.asarray(features, np.float32) - mean) @ directions.T, TEMPERATURE))
+
+    def weights(self, query: Modality, target: Modality) -> TagWeights | None:
+        """Between text and a medium; None for other pairs."""
+        if (query is Modality.TEXT) == (target is Modality.TEXT):
+            return None
+        return WEIGHTS[target if query is Modality.TEXT else query]
+
+    @cached_property
+    def _centred(self) -> dict[Modality, tuple[FloatArray, FloatArray]]:
+        """Mean and unit directions from it, of the prototypes of each vocabulary."""
+        known = prototypes.load()
+        both = {Modality.IMAGE: known.image, Modality.AUDIO: known.audio}
+        return {modality: (rows.mean(axis=0), unit(rows - rows.mean(axis=0))) for modality, rows in both.items()}

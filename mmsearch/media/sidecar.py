@@ -1,0 +1,94 @@
+"""Sidecars: `metadata.jsonl` or `metadata.csv` beside the media, naming files and saying things about them.
+
+The layout that Hugging Face's `imagefolder` data sets use: one record per file, which `file_name` (or `file`, `path`,
+`name`) names relative to the folder of the sidecar; all other fields are the file's metadata.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mmsearch.errors import MediaError
+from mmsearch.media import jsonl
+from mmsearch.media.source import open_source, reason
+from mmsearch.types import Metadata
+
+NAMES: Final = ("metadata.csv", "metadata.jsonl")
+"""What a sidecar is called. Where both are there, the fields of the second win."""
+
+_KEYS: Final = ("file_name", "file", "path", "name")
+_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")  # 007 is a name, and 64 bits hold 18 digits
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?")
+_BOOLEAN: Final = {"true": True, "false": False}
+
+
+def load(folder: Path) -> Mapping[str, Metadata]:
+    """Metadata by file name, relative to `folder`, with `/` between parts; empty where there is no sidecar.
+
+    In a CSV file, numbers and `true`/`false` become numbers and booleans, and an empty cell is an absent field.
+
+    Raises:
+        MediaError: a sidecar is malformed; names the file and the line.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, rows in zip(NAMES, (_csv_rows, _jsonl_rows), strict=True):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            for line, fields in rows(path):
+                file, metadata = _split(line, fields)
+                found.setdefault(file, {}).update(metadata)
+        except MediaError as error:
+            raise MediaError(f"{name}: {error}") from error
+    return found
+
+
+def _split(line: int, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    key = next((key for key in _KEYS if key in fields), None)
+    if key is None:
+        raise MediaError(f"line {line}: no file is named; one of {', '.join(_KEYS)} must be there")
+    file = fields.pop(key)
+    if not isinstance(file, str) or not file:
+        raise MediaError(f"line {line}: {key} must be a file name, not {file!r}")
+    return posixpath.normpath(file), fields
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_source(path) as file:
+        for line, fields in jsonl.objects(file):
+            if isinstance(fields, MediaError):
+                raise fields
+            yield line, fields
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_source(path) as file:
+        reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+        try:
+            header = next(reader, [])
+            for row in reader:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise MediaError(f"line {reader.line_num}: {len(row)} cells under a header of {len(header)}")
+                cells = zip(header, row, strict=True)
+                yield reader.line_num, {key: cell if key in _KEYS else _value(cell) for key, cell in cells if cell}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise MediaError(f"line {reader.line_num + 1}: {error}") from error
+        except OSError as error:
+            raise MediaError(reason(error)) from error
+
+
+def _value(cell: str) -> str | int | float | bool:
+    if cell.lower() in _BOOLEAN:
+        return _BOOLEAN[cell.lower()]
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    return float(cell) if _NUMBER.fullmatch(cell) else cell
