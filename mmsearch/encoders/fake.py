@@ -98,18 +98,20 @@ def _colours(image: NDArray[Any] | str) -> NDArray[Any]:
     """The share of pixels that are nearest to each colour, `(10,)`."""
     pixels = np.asarray(image)[::2, ::2].reshape(-1, 1, 3).astype(np.float32)
     nearest = np.square(pixels - np.array(list(COLOURS.values()), np.float32)).sum(axis=2).argmin(axis=1)
-    return np.bincount(nearest, minlength=len(COLOURS)) / len(nearest)
+    shares: NDArray[Any] = np.bincount(nearest, minlength=len(COLOURS)) / len(nearest)
+    return shares
 
 
 def _pitches(samples: NDArray[Any] | str) -> NDArray[Any]:
     """How near the strongest frequency is to each pitch, in octaves, `(6,)`."""
     sound = np.asarray(samples, np.float32)
     if not len(sound) or np.abs(sound).max() < 1e-4:
-        return np.eye(len(PITCHES))[0]
+        return np.eye(1, len(PITCHES))[0]
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), max(len(sound), 512)))
     frequency = max(1, int(spectrum[1:].argmax()) + 1) * RATE / max(len(sound), 512)
     octaves = np.log2(frequency / np.array(list(PITCHES.values())[1:]))
-    return np.concatenate([[0.0], np.exp(-np.square(octaves))])
+    nearness: NDArray[Any] = np.concatenate([np.zeros(1), np.exp(-np.square(octaves))])
+    return nearness
 
 
 def _words(text: NDArray[Any] | str) -> NDArray[Any]:

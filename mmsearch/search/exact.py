@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Scores are reduced to the best of each run of this many before any selection: the k best scores lie in the k best
 # runs, so only k runs have to be looked at, and a maximum over a run is a vector instruction.
 RUN = 64
-QUERIES = 64  # a batch is scored so many queries at a time; more would only need more memory
+SCORES = 2**25  # scores held at once (134 MB): a batch of questions is cut so that they fit
 FEW = 0.02  # a filter that leaves fewer rows than this share has them gathered instead of all scored
 
 
@@ -50,8 +50,9 @@ def top(
         rows = None if allowed is None else allowed.get(shard.id, np.empty(0, np.int64))
         if rows is not None and len(rows) == 0:
             continue
-        for start in range(0, len(queries), QUERIES):
-            some = queries[start : start + QUERIES]
+        together = max(1, SCORES // max(1, shard.rows))
+        for start in range(0, len(queries), together):
+            some = queries[start : start + together]
             for number, found in enumerate(_shard(shard, some, k, rows), start):
                 results[number].append(found)
     return [_merge(parts, k) for parts in results]

@@ -1,4 +1,6 @@
-"""mmsearch's own manifests. An entry is one of three forms; paths are relative to the manifest::
+"""mmsearch's own manifests.
+
+An entry is one of three forms; paths are relative to the manifest::
 
     {"image": "a.jpg", "captions": ["a dog", "a brown dog"]}     text->image, image->text; or "audio"
     {"audio": "b.ogg", "label": "dog bark"}                      text->audio, audio->text; or "image"

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.query import Embedded
     from mmsearch.search.rerank.base import Context
+    from mmsearch.types import FloatArray
 
 
 class Tags:
-    """Adds the tag score, in units of cosine: `score + share / (1 - share) * cosine_scale / tag_scale * tag_score`."""
+    """Orders the candidates of a modality by `cosine + share / (1 - share) * cosine_scale / tag_scale * tag_score`.
+
+    The scores themselves stay: the best one goes to the candidate that is first now, and so on. So a list of several
+    modalities is merged on the same scale as without tags, which have heavy tails and exist in some directions only.
+    """
 
     def __init__(self, context: Context, argument: str = "") -> None:
         if argument:
@@ -34,10 +39,12 @@ class Tags:
         if len(query.modalities) == 1:
             for target in set(candidates.modalities):
                 places = np.flatnonzero([found is target for found in candidates.modalities])
-                scores[places] += self._bonus(query, query.modalities[0], target, candidates.segments[places].tolist())
+                bonus = self._bonus(query, query.modalities[0], target, candidates.segments[places].tolist())
+                order = np.argsort(-(scores[places] + bonus), kind="stable")
+                scores[places[order]] = np.sort(scores[places])[::-1]
         return candidates.rescored(scores)
 
-    def _bonus(self, query: Embedded, asked: Modality, target: Modality, segments: list[int]) -> float | np.ndarray:
+    def _bonus(self, query: Embedded, asked: Modality, target: Modality, segments: list[int]) -> FloatArray | float:
         tagger, model = self._context.model.tagger, self._context.model
         weights = tagger.weights(asked, target) if tagger is not None else None
         if tagger is None or weights is None:
