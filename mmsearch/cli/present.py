@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mmsearch.encoders.weights import Card
+    from mmsearch.evaluation.measures import Estimate
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.store.statistics import Counts
     from mmsearch.types import Hit, Hits, Metadata, Report
 
 EXCERPT = 160
+COLUMNS = 3  # directions side by side: they fit a terminal of 80 characters
 STAGES = ("scan", "decode", "encode", "commit", "total")
 
 
@@ -145,30 +147,32 @@ def report(found: Report, folder: Path, counts: Counts) -> None:
 
 
 def evaluation(found: Evaluation) -> None:
-    """A table of measures, a row per direction, with 95 % intervals."""
+    """Tables of measures, a column per direction, with 95 % intervals."""
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    names = list(next(iter(found.directions.values())).measures)
-    table.add_column("direction")
-    table.add_column("queries", justify="right")
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    for direction, result in found.directions.items():
-        cells = []
-        for name in names:
-            estimate = result.measures[name]
-            shown = _figure(name, estimate.value)
-            cells.append(f"{shown}\n[dim]{'–'.join(_figure(name, bound) for bound in estimate.interval)}[/]")
-        table.add_row(direction, str(result.queries), *cells)
-    console.print(table)
+    directions = list(found.directions.items())
+    for start in range(0, len(directions), COLUMNS):
+        some = directions[start : start + COLUMNS]
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("")
+        for direction, _ in some:
+            table.add_column(direction, justify="right")
+        table.add_row("queries", *(str(result.queries) for _, result in some))
+        for name in some[0][1].measures:
+            table.add_row(name.replace("_", " "), *(_cell(name, result.measures[name]) for _, result in some))
+        console.print(table)
     console.print(
-        f"model {found.model}, {found.items} items; percent, below it the 95 % bootstrap interval over queries.\n"
-        f"hit@K is what CLIP papers call Recall@K; recall@K counts the share of all right answers; "
-        f"mAP over the first {found.depth}.",
+        f"Model {found.model}, {found.items} items. Percent, and the 95 % bootstrap interval over queries. "
+        f"hit@K is what CLIP papers call Recall@K; recall@K is the share of all right answers. "
+        f"Lists are cut at {found.depth}.",
         highlight=False,
     )
     for warning in found.warnings:
         console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
+
+
+def _cell(name: str, estimate: Estimate) -> str:
+    low, high = (_figure(name, bound) for bound in estimate.interval)
+    return f"{_figure(name, estimate.value)} [dim]({low}–{high})[/]"
 
 
 def _figure(name: str, value: float) -> str:

@@ -106,7 +106,7 @@ def _pitches(samples: NDArray[Any] | str) -> NDArray[Any]:
     """How near the strongest frequency is to each pitch, in octaves, `(6,)`."""
     sound = np.asarray(samples, np.float32)
     if not len(sound) or np.abs(sound).max() < 1e-4:
-        return np.eye(1, len(PITCHES))[0]
+        return np.array([1.0] + [0.0] * (len(PITCHES) - 1))
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), max(len(sound), 512)))
     frequency = max(1, int(spectrum[1:].argmax()) + 1) * RATE / max(len(sound), 512)
     octaves = np.log2(frequency / np.array(list(PITCHES.values())[1:]))

@@ -111,14 +111,16 @@ def _windows(sound: _Sound, first: FloatArray, spec: AudioSpec) -> Iterator[Segm
     for block in _resampled(_chain(first, sound.blocks), sound.rate, spec.rate):
         kept = np.concatenate([kept, block])
         while len(kept) > window:  # and not >=: only then is it known that there is another one
-            yield _segment(kept[:window], begin, spec.rate)
+            yield _segment(kept[:window], begin / spec.rate, (begin + window) / spec.rate)
             kept, begin = kept[hop:], begin + hop
-    yield _segment(kept, begin, spec.rate)
+    end, seconds = (begin + len(kept)) / spec.rate, sound.frames / sound.rate
+    # Resampling rounds to whole samples: the last end is the sound's own, unless the header was wrong about that.
+    yield _segment(kept, begin / spec.rate, seconds if abs(end - seconds) < 1 / spec.rate else end)
 
 
-def _segment(samples: FloatArray, begin: int, rate: int) -> Segment:
-    # A copy: the clipped window must not keep the block alive that it is cut from. Resampling overshoots.
-    return Segment(np.clip(samples, -1, 1), begin / rate, (begin + len(samples)) / rate)
+def _segment(samples: FloatArray, start: float, end: float) -> Segment:
+    # Resampling overshoots. `clip` copies, too: a window must not keep the blocks alive that it is cut from.
+    return Segment(np.clip(samples, -1, 1), start, end)
 
 
 def _chain(first: FloatArray, rest: Iterator[FloatArray]) -> Iterator[FloatArray]:
@@ -141,11 +143,10 @@ def _resampled(blocks: Iterator[FloatArray], rate: int, wanted: int) -> Iterator
 
 
 def _file(source: str | bytes | Path, start: float = 0.0) -> _Sound:
-    # libsndfile gets a Python file: opening by name would wait for FIFOs, fail on names that are not UTF-8, and trust
-    # the suffix where the content says nothing.
+    # By descriptor: opening by name would wait for FIFOs and fail on names that are not UTF-8.
     opened = open_source(source)
     try:
-        file = soundfile.SoundFile(opened)
+        file = soundfile.SoundFile(opened if isinstance(source, bytes) else opened.fileno(), closefd=False)
         rate, frames = int(file.samplerate), int(file.frames)
         if rate <= 0 or file.channels <= 0:
             raise MediaError(f"{file.channels} channels at {rate} Hz")

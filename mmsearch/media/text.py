@@ -1,61 +1,76 @@
-"""Text: files and strings to passages, and files of records to one text each."""
+"""Text: a file, bytes or a string to passages that fit the encoder; a file of records to one medium per record."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from mmsearch.errors import MediaError
 from mmsearch.media import jsonl
 from mmsearch.media.passages import passages
 from mmsearch.media.source import open_source, reason
-from mmsearch.types import Medium, Modality, Segment, TextSpec
+from mmsearch.types import Medium, Metadata, Modality, Segment, TextSpec
 
 MAX_BYTES: Final = 1 << 28
-"""Larger text files are refused: a text is held in memory while it is cut."""
+"""Larger text files are refused: a text is held in memory, at up to four bytes a character."""
 
-_TEXTS: Final = ("text", "caption", "content")
-_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TEXT_FIELDS: Final = ("text", "caption", "content")
+
+# Longest first: UTF-32's mark begins with UTF-16's.
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROLS: Final = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
-def decode(source: Path | bytes | str, spec: TextSpec) -> Medium:
-    """Cut one text into passages that fit the encoder.
+def decode(source: str | bytes | Path, spec: TextSpec) -> Medium:
+    """Cut one text into passages.
 
-    Bytes are UTF-8, or UTF-16 if they begin with its mark, or else Windows-1252 and, where that has no character,
-    Latin-1.
+    Bytes are UTF-8, UTF-16 or UTF-32 if they begin with a byte order mark, else UTF-8, else Windows-1252, else
+    Latin-1. Line ends stay as they are: spans count characters of the decoded text, without the mark.
 
     Args:
-        source: a path, the bytes of a file, or the text itself.
+        source: a path, encoded bytes, or the text itself as `str`.
         spec: the encoder's wishes.
 
     Returns:
-        Segments with content `str`, start and end in characters; the property `characters`.
+        Segments with content `str`, start and end in characters, `text[start:end] == content`; property `characters`.
 
     Raises:
-        MediaError: it cannot be read, is no text, or has nothing but white space.
+        MediaError: it cannot be opened, is binary, holds no text, or is larger than `MAX_BYTES`.
     """
-    text = source if isinstance(source, str) else _decoded(_read(source))
-    if not text or text.isspace():
-        raise MediaError("no text")
-    segments = (Segment(text[start:end], start, end) for start, end in passages(text, spec))
-    return Medium(Modality.TEXT, segments, {"characters": len(text)})
+    text = source if isinstance(source, str) else _decoded(_content(source))
+    return _medium(text, spec)
 
 
-def records(source: Path | bytes, spec: TextSpec) -> Iterator[Medium | MediaError]:
-    """One text for each line of a `.jsonl` file, read line by line.
+def records(source: bytes | Path, spec: TextSpec) -> Iterator[Medium | MediaError]:
+    """The records of a JSON lines file, one at a time, in constant memory.
 
-    A line is an object with `text` (or `caption` or `content`); `id` becomes the key, everything else metadata. A bad
-    line is yielded as the `MediaError` that says what is wrong with it, and the others are read all the same.
+    A record is an object with its text in `text`, else `caption`, else `content`. Its `id`, a string or an integer,
+    becomes the key; all other fields become its metadata. Blank lines are skipped.
+
+    Yields:
+        A medium for every good line, and for every bad one a `MediaError` that names the line: it is a value here, so
+        that one bad line does not lose the others.
 
     Raises:
-        MediaError: the file cannot be read, or has no line with anything in it. Raised while reading.
+        MediaError: the file as a whole cannot be read. Raised by the call itself.
     """
-    found = False
-    with open_source(source) as file:
+    return _records(open_source(source), spec)
+
+
+def _records(file: BinaryIO, spec: TextSpec) -> Iterator[Medium | MediaError]:
+    with file:
+        empty = True
         for line, fields in jsonl.objects(file):
-            found = True
+            empty = False
             if isinstance(fields, MediaError):
                 yield fields
                 continue
@@ -63,43 +78,60 @@ def records(source: Path | bytes, spec: TextSpec) -> Iterator[Medium | MediaErro
                 yield _record(fields, spec)
             except MediaError as error:
                 yield MediaError(f"line {line}: {error}")
-    if not found:
-        raise MediaError("no records")
+        if empty:
+            yield MediaError("no text: only blank lines")
 
 
 def _record(fields: dict[str, Any], spec: TextSpec) -> Medium:
-    name = next((name for name in _TEXTS if name in fields), None)
+    name = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), None)
     if name is None:
-        raise MediaError(f"no text: one of {', '.join(_TEXTS)} must be there")
-    text = fields.pop(name)
+        raise MediaError(f"no text: none of the fields {', '.join(_TEXT_FIELDS)}")
+    text, key = fields.pop(name), fields.pop("id", None)
     if not isinstance(text, str):
-        raise MediaError(f"{name} must be a text, not {text!r:.40}")
-    key = fields.pop("id", None)
-    medium = decode(text, spec)
-    return Medium(medium.modality, medium.segments, medium.properties, None if key is None else str(key), fields)
+        raise MediaError(f"{name} must be a string, not {type(text).__name__}")
+    if key is not None and (isinstance(key, bool) or not isinstance(key, (str, int))):
+        raise MediaError(f"id must be a string or an integer, not {type(key).__name__}")
+    return _medium(text, spec, None if key is None else str(key), fields)
 
 
-def _read(source: Path | bytes) -> bytes:
+def _medium(text: str, spec: TextSpec, key: str | None = None, metadata: Metadata | None = None) -> Medium:
+    if not text or text.isspace():
+        raise MediaError("no text: nothing but white space" if text else "no text")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MediaError(f"no valid Unicode: half a surrogate pair at character {error.start}") from error
+    segments = (Segment(text[start:end], start, end) for start, end in passages(text, spec))
+    return Medium(Modality.TEXT, segments, {"characters": len(text)}, key, metadata or {})
+
+
+def _content(source: bytes | Path) -> bytes:
     with open_source(source) as file:
         try:
-            data = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise MediaError(reason(error)) from error
-    if len(data) > MAX_BYTES:
-        raise MediaError(f"more than {MAX_BYTES // 2**20} MiB of text")
-    return data
+    if len(content) > MAX_BYTES:
+        raise MediaError(f"larger than {MAX_BYTES >> 20} MiB; cut it into several files")
+    return content
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            try:
+                return content.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise MediaError(f"begins with the mark of {encoding} and is not: {error.reason}") from error
+    if b"\0" in content:
+        raise MediaError("not text: binary content")
     try:
-        if data.startswith(_UTF16):
-            return data.decode("utf-16")
-        if b"\0" in data:
-            raise MediaError("no text: it has NUL bytes")
-        return data.decode("utf-8-sig")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
-        pass
+        # Any bytes are valid Latin-1. Noise gives itself away by control characters, which old text files do not have.
+        if len(_CONTROLS.findall(content)) * 50 > len(content):
+            raise MediaError("not text: binary content") from None
     try:
-        return data.decode("cp1252")
+        return content.decode("cp1252")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return content.decode("latin-1")

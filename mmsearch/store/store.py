@@ -122,7 +122,11 @@ class Store:
                         f"there is no finished index at {folder}; make one with `mmsearch index FOLDER`"
                     )
         except DatabaseError as error:
+            engine.dispose()
             raise _damaged(folder, error) from error
+        except StoreError:
+            engine.dispose()
+            raise
         return cls(folder, engine)
 
     def close(self) -> None:

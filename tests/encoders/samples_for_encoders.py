@@ -8,28 +8,7 @@ from mmsearch.encoders import registry, weights
 from mmsearch.errors import WeightsMissing
 from mmsearch.types import Modality
 
-WORDS = "a red fox runs over the old bridge while two trumpets play in the rain near a parked taxi".split()  # noqa: SIM905
-    "a",
-    "red",
-    "fox",
-    "runs",
-    "over",
-    "the",
-    "old",
-    "bridge",
-    "while",
-    "two",
-    "trumpets",
-    "play",
-    "in",
-    "the",
-    "rain",
-    "near",
-    "a",
-    "parked",
-    "yellow",
-    "taxi",
-]
+SENTENCE = "a red fox runs over the old bridge while two trumpets play in the rain near a parked taxi"
 
 
 def model(name):
@@ -72,4 +51,5 @@ def contents(made, modality):
     if modality is Modality.AUDIO:
         lengths = [10, 0.1, 3.3, 10, 0.96, 10, 1.5, 7, 10]
         return [sound(made.inputs.audio.rate, length, seed) for seed, length in enumerate(lengths)]
-    return [" ".join(WORDS[:count]) for count in (1, 2, 3, 5, 8, 12, 16, 18)] + [" ".join(WORDS * 3)]
+    words = SENTENCE.split()
+    return [" ".join(words[:count]) for count in (1, 2, 3, 5, 8, 12, 16, 18)] + [" ".join(words * 3)]

@@ -3,7 +3,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from conftest import put, state, unit, vector_of
+from made_rows import put, state, unit, vector_of
 from sqlalchemy import inspect
 
 from mmsearch.errors import IndexDamaged, IndexNotFound, IndexTooNew

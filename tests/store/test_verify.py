@@ -1,7 +1,7 @@
 import sqlite3
 
 import pytest
-from conftest import put, state
+from made_rows import put, state
 
 from mmsearch.store import database, shard
 from mmsearch.store.changes import Put

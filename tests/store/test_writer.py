@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FEATURES, VECTORS, item, put, state, unit, vector_of
+from made_rows import FEATURES, VECTORS, item, put, state, unit, vector_of
 
 from mmsearch.errors import IndexLocked, StoreError
 from mmsearch.store import shard as shards
@@ -155,7 +155,7 @@ CRASH = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from conftest import put
+from made_rows import put
 from mmsearch.store import transaction
 from mmsearch.store.store import Store
 store = Store.open(Path(sys.argv[1]))
@@ -171,7 +171,7 @@ writer.commit([put(seed, str(seed)) for seed in range(5, 9)])
 
 
 def test_a_writer_that_died_leaves_nothing_behind_and_blocks_nobody(store):
-    died = subprocess.run([sys.executable, "-c", CRASH, store.folder, Path(__file__).parent], check=False)
+    died = subprocess.run([sys.executable, "-c", CRASH, store.folder, Path(__file__).parents[1]], check=False)
     assert died.returncode == 9
     assert list(verify(store)) == []
     assert keys(store) == [str(seed) for seed in range(5)]

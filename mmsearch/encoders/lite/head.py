@@ -9,6 +9,7 @@ Liang et al., NeurIPS 2022).
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,9 @@ class ConsensusHead:
         self._image, self._audio = image, audio
         self.encoders = {Modality.TEXT: text.name, Modality.IMAGE: image.name, Modality.AUDIO: audio.name}
         self._prototypes = prototypes.load()
-        versions = "_".join([text.version, image.version, audio.version])
-        self.space = Space(name, f"{RECIPE}-{self._prototypes.version}-{versions}", DIM, frozenset(self.encoders))
+        made_of = "_".join([self._prototypes.version, text.version, image.version, audio.version])
+        version = f"{RECIPE}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
+        self.space = Space(name, version, DIM, frozenset(self.encoders))
 
     def project(self, features: FloatArray, modality: Modality) -> FloatArray:
         """Unit vectors `(n, 384)` float32."""

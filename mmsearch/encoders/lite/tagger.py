@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 TEMPERATURE = 0.08  # of a text's cosines to the prototypes
 # Measured on 1,000 captioned photos (Flickr8k's dev split) and 160 sounds (ESC-10, folds 1 and 2), in coarse steps.
 WEIGHTS = {
-    (Modality.TEXT, Modality.IMAGE): TagWeights(share=0.3, cosine_scale=0.12, tag_scale=0.085),
-    (Modality.IMAGE, Modality.TEXT): TagWeights(share=0.5, cosine_scale=0.12, tag_scale=0.085),
+    (Modality.TEXT, Modality.IMAGE): TagWeights(share=0.2, cosine_scale=0.12, tag_scale=0.085),
+    (Modality.IMAGE, Modality.TEXT): TagWeights(share=0.4, cosine_scale=0.12, tag_scale=0.085),
     (Modality.TEXT, Modality.AUDIO): TagWeights(share=0.8, cosine_scale=0.20, tag_scale=0.13),
     (Modality.AUDIO, Modality.TEXT): TagWeights(share=0.8, cosine_scale=0.20, tag_scale=0.13),
 }
@@ -35,8 +35,8 @@ class ClassTagger:
     def tags(self, features: FloatArray, modality: Modality, vocabulary: Modality) -> FloatArray:
         """Unit vectors `(n, classes)` float32.
 
-        Of a medium: the square roots of what it has of each class, so that its first class is not all there is. Of a text: a
-        softmax of its cosines to the prototypes, both seen from the prototypes' mean.
+        Of a medium: the square roots of what it has of each class, so that its first class is not all there is. Of a
+        text: a softmax of its cosines to the prototypes, both seen from the prototypes' mean.
 
         Raises:
             ValueError: `vocabulary` is text, or `modality` is neither text nor `vocabulary`.

@@ -35,14 +35,16 @@ class Tags:
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder by cosine and tags together; where question and target share no classes nothing changes."""
-        scores = candidates.scores.copy()
-        if len(query.modalities) == 1:
-            for target in set(candidates.modalities):
-                places = np.flatnonzero([found is target for found in candidates.modalities])
-                bonus = self._bonus(query, query.modalities[0], target, candidates.segments[places].tolist())
-                order = np.argsort(-(scores[places] + bonus), kind="stable")
-                scores[places[order]] = np.sort(scores[places])[::-1]
-        return candidates.rescored(scores)
+        if len(query.modalities) != 1:
+            return candidates
+        slots, scores = np.arange(len(candidates)), candidates.scores.copy()
+        for target in set(candidates.modalities):
+            places = np.flatnonzero([found is target for found in candidates.modalities])
+            bonus = self._bonus(query, query.modalities[0], target, candidates.segments[places].tolist())
+            order = np.argsort(-(candidates.scores[places] + bonus), kind="stable")
+            slots[places] = places[order]
+            scores[places] = np.sort(candidates.scores[places])[::-1]
+        return candidates.take(slots, scores).rescored(scores)
 
     def _bonus(self, query: Embedded, asked: Modality, target: Modality, segments: list[int]) -> FloatArray | float:
         tagger, model = self._context.model.tagger, self._context.model

@@ -1,0 +1,86 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from mmsearch.search import exact
+from mmsearch.store import shard as shards
+from mmsearch.store.snapshot import Shard
+
+DIM = 24
+GROUP = shards.Group("vectors", "space", "1", "image", "float32", DIM)
+
+
+def make(tmp_path, sizes, dead=(), seed=0):
+    rng = np.random.default_rng(seed)
+    made = []
+    for number, rows in enumerate(sizes, 1):
+        matrix = rng.standard_normal((rows, DIM), dtype=np.float32)
+        matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+        path = tmp_path / f"{number}.vec"
+        shards.create(path, GROUP)
+        shards.append(path, GROUP, 0, matrix)
+        gone = np.array(sorted(offset for shard, offset in dead if shard == number), np.int64)
+        made.append(Shard(number, GROUP, path, rows, np.zeros(DIM), gone))
+    queries = rng.standard_normal((5, DIM), dtype=np.float32)
+    return made, queries
+
+
+def brute_force(made, query, k, allowed=None):
+    """The definition: every live row, sorted by inner product."""
+    scored = []
+    for shard in made:
+        for offset in range(shard.rows):
+            if offset in shard.dead or (allowed is not None and offset not in allowed.get(shard.id, ())):
+                continue
+            scored.append((float(shard.matrix[offset] @ query), shard.id, offset))
+    scored.sort(key=lambda row: (-row[0], row[1], row[2]))
+    return scored[:k]
+
+
+def agree(made, queries, k, allowed=None):
+    for query, found in zip(queries, exact.top(made, queries, k, allowed), strict=True):
+        expected = brute_force(made, query, k, allowed)
+        np.testing.assert_allclose(found.cosines, [score for score, _, _ in expected], atol=1e-5)
+        got = set(zip(found.shards.tolist(), found.offsets.tolist(), strict=True))
+        assert got == {(shard, offset) for _, shard, offset in expected}
+        assert all(a >= b for a, b in pairwise(found.cosines))
+
+
+@pytest.mark.parametrize("k", [1, 10, 1000, 5000])
+@pytest.mark.parametrize("sizes", [(1,), (63,), (64,), (65,), (3000,), (3000, 1, 777)])
+def test_agrees_with_numpy_to_the_id(tmp_path, sizes, k):
+    made, queries = make(tmp_path, sizes)
+    agree(made, queries, k)
+    agree(made, queries[:1], k)
+
+
+def test_dead_rows_are_never_found(tmp_path):
+    made, queries = make(tmp_path, (500, 400))
+    best = exact.top(made, queries, 20)
+    dead = {(s, o) for found in best for s, o in zip(found.shards.tolist(), found.offsets.tolist(), strict=True)}
+    made, queries = make(tmp_path, (500, 400), dead)
+    agree(made, queries, 20)
+    agree(made, queries, 900)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5, 1.0])
+def test_only_allowed_rows_are_found(tmp_path, share):
+    made, queries = make(tmp_path, (3000, 2000))
+    rng = np.random.default_rng(1)
+    allowed = {shard.id: np.flatnonzero(rng.random(shard.rows) < share) for shard in made}
+    agree(made, queries, 10, allowed)
+    agree(made, queries, 10, {1: allowed[1]})
+
+
+def test_a_batch_that_is_cut_into_parts_gives_the_same(tmp_path, monkeypatch):
+    made, queries = make(tmp_path, (3000,))
+    whole = exact.top(made, queries, 10)
+    monkeypatch.setattr(exact, "SCORES", 6000)
+    for one, other in zip(whole, exact.top(made, queries, 10), strict=True):
+        np.testing.assert_array_equal(one.offsets, other.offsets)
+
+
+def test_no_shards_no_hits():
+    (found,) = exact.top([], np.ones((1, DIM), np.float32), 3)
+    assert len(found.offsets) == len(found.cosines) == len(found.shards) == 0

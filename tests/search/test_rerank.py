@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from made import picture
+
+from mmsearch import Record
+from mmsearch.encoders.base import TagWeights
+from mmsearch.errors import QueryError
+from mmsearch.search import rerank
+from mmsearch.search.candidates import Candidates
+from mmsearch.types import Modality
+
+
+def candidates(n):
+    scores = np.linspace(1, 0, n, dtype=np.float32)
+    ids = np.arange(n) + 100
+    return Candidates(ids, ids + 1000, (Modality.IMAGE,) * n, scores, scores)
+
+
+class Reverse:
+    def rerank(self, query, found):
+        return found.rescored(-found.scores)
+
+
+def test_only_the_pool_is_reordered_and_the_rest_follows_in_order():
+    n = rerank.POOL + 50
+    before = candidates(n)
+    after = rerank.apply([("reverse", Reverse())], None, before)
+    np.testing.assert_array_equal(after.items[: rerank.POOL], before.items[: rerank.POOL][::-1])
+    np.testing.assert_array_equal(after.items[rerank.POOL :], before.items[rerank.POOL :])
+    assert (np.diff(after.scores) <= 0).all()
+    ((name, places),) = after.history
+    assert (name, places[0], places[-1]) == ("reverse", rerank.POOL, n)
+
+
+def test_reranking_nothing():
+    assert len(rerank.apply([("reverse", Reverse())], None, candidates(0))) == 0
+
+
+@pytest.mark.parametrize("chain", ["nonsense", "tags,nonsense", "mmr:2", "mmr:x", "tags:3"])
+def test_a_chain_that_makes_no_sense(full, chain):
+    with pytest.raises(QueryError):
+        full.search("red", rerank=chain)
+
+
+def test_none_and_empty_chains_do_nothing(full):
+    assert [h.id for h in full.search("red", rerank="none")] == [h.id for h in full.search("red", rerank=[])]
+
+
+def test_mmr_prefers_what_is_new(index):
+    index.add_items(
+        [
+            Record(id="red1", image=picture("red")),
+            Record(id="red2", image=picture("red")),
+            Record(id="blue", image=picture("blue")),
+        ]
+    )
+    plain = [hit.id for hit in index.search("red red blue", target="image", rerank="none")]
+    assert set(plain[:2]) == {"red1", "red2"}
+    diverse = index.search("red red blue", target="image", rerank="mmr:0.4")
+    assert diverse[1].id == "blue"
+    assert [hit.score for hit in diverse] == sorted((hit.score for hit in diverse), reverse=True)
+    assert any("before mmr:0.4" in why for why in diverse[1].why)
+    assert [hit.id for hit in index.search("red red blue", target="image", rerank="mmr:1")] == plain
+
+
+def test_tags_reorder_a_modality_and_keep_its_scores(index, monkeypatch):
+    index.add_items([Record(id=colour, image=picture(colour)) for colour in ("red", "blue", "green")])
+    plain = index.search("red blue", target="image", rerank="none")
+    tagger = index.model.tagger
+    monkeypatch.setattr(
+        type(tagger), "tags", lambda self, features, modality, vocabulary: _only_green(features, modality)
+    )
+    monkeypatch.setattr(type(tagger), "weights", lambda self, query, target: TagWeights(0.9, 1.0, 0.1))
+    tagged = index.search("red blue", target="image", rerank="tags")
+    assert tagged[0].id == "green"
+    np.testing.assert_allclose([h.score for h in tagged], [h.score for h in plain], atol=1e-6)
+    assert {h.id: h.cosine for h in tagged} == {h.id: h.cosine for h in plain}
+
+
+def _only_green(features, modality):
+    if modality is Modality.TEXT:
+        return np.array([[0.0, 1.0]], np.float32)
+    green = features.argmax(axis=1) == 4  # its place among the fake model's colours
+    return np.stack([~green, green], axis=1).astype(np.float32)
