@@ -112,9 +112,8 @@ class Decoder:
             item.properties.update(medium.properties)
             yield from _segments(draft, item, medium)
         for modality, vector in (record.vectors or {}).items():
-            item.segments.append(
-                SegmentDraft(Modality(modality), None, None, None, self._reuse.ready(modality, vector))
-            )
+            rows = self._reuse.ready(modality, vector)
+            item.segments.append(SegmentDraft(Modality(modality), None, None, None, rows))
         if not item.segments:
             raise MediaError("the record has neither image, audio, text nor vectors")
 

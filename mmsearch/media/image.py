@@ -118,6 +118,8 @@ def thumbnail(source: ImageInput, side: int = 320) -> bytes:
     """
     with _translated():
         small = _read(source, least=side).pixels
+        if small is source:
+            small = small.copy()  # `thumbnail` works in place, on the caller's own
         small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
         encoded = io.BytesIO()
         small.save(encoded, "JPEG", quality=80, optimize=True)

