@@ -39,6 +39,7 @@ TOUR = (
         ),
         text="a musical instrument",
         target=frozenset({Modality.IMAGE}),
+        k=2,
     ),
     Step(
         title="A picture finds texts",
@@ -80,6 +81,7 @@ TOUR = (
             "measured against its own average."
         ),
         text="a barking dog",
+        k=5,
     ),
 )
 """The questions, in order."""

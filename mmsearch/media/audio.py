@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import soundfile
@@ -32,6 +33,7 @@ CLIP_TYPE: Final = "audio/ogg"
 _BLOCK: Final = 1 << 16  # frames; 1.5 s of a CD
 _MAX_CHANNELS: Final = 64  # more is an array the wrong way round
 _CLIP_RATE: Final = 22_050
+_ID3_HEADER: Final = 10  # bytes: `ID3`, a version, flags, and the size of the tag in four times seven bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _file(source: str | bytes | Path, start: float = 0.0) -> _Sound:
     # By descriptor: opening by name would wait for FIFOs and fail on names that are not UTF-8.
     opened = open_source(source)
     try:
-        file = soundfile.SoundFile(opened if isinstance(source, bytes) else opened.fileno(), closefd=False)
+        file = _opened(source, opened)
         rate, frames = int(file.samplerate), int(file.frames)
         if rate <= 0 or file.channels <= 0:
             raise MediaError(f"{file.channels} channels at {rate} Hz")
@@ -156,6 +158,21 @@ def _file(source: str | bytes | Path, start: float = 0.0) -> _Sound:
         opened.close()
         raise MediaError(f"not a sound that libsndfile reads: {_said(error)}") from error
     return _Sound(_read(file, opened), rate, file.channels, frames)
+
+
+def _opened(source: str | bytes | Path, opened: BinaryIO) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(opened if isinstance(source, bytes) else opened.fileno(), closefd=False)
+    except soundfile.SoundFileError:
+        opened.seek(0)
+        head = opened.read(_ID3_HEADER)
+        if not head.startswith(b"ID3"):
+            raise
+        # Behind an empty ID3 tag libsndfile recognises an MP3 by its file name only; without the tag by its frames.
+        if not isinstance(source, bytes):
+            return soundfile.SoundFile(os.fspath(source))
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        return soundfile.SoundFile(io.BytesIO(source[_ID3_HEADER + size :]))
 
 
 def _read(file: soundfile.SoundFile, opened: Any) -> Iterator[FloatArray]:  # noqa: ANN401

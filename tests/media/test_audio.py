@@ -126,7 +126,11 @@ def test_every_format_is_read(kind, off, tmp_path):
     assert medium.properties == {"seconds": 12.0, "rate": 44_100, "channels": 1}
     first, second = medium.segments
     assert (second.start, second.end) == (5, 12)
-    assert np.abs(first.content - sine(10, 16_000))[2000:-2000].max() < off
+    # By their spectra: an MP3 begins with the encoder's delay.
+    spectrum, expected = (
+        np.abs(np.fft.rfft(x * np.hanning(160_000))) / 40_000 for x in (first.content, sine(10, 16_000))
+    )
+    assert np.abs(spectrum - expected).max() < off
     assert [s.content.tolist() for s in windows(path.read_bytes())] == [first.content.tolist(), second.content.tolist()]
 
 
