@@ -83,7 +83,7 @@ def clip(source: AudioInput, start: float, end: float) -> bytes:
     """
     sound = _samples(*source) if isinstance(source, tuple) else _file(source, start)
     skipped = round(start * sound.rate) if isinstance(source, tuple) else 0
-    wanted = round(end * sound.rate) - round(start * sound.rate)
+    wanted = max(0, round(end * sound.rate) - round(start * sound.rate))
     found: list[FloatArray] = []
     for block in sound.blocks:
         found.append(block[skipped : skipped + wanted])
@@ -170,7 +170,7 @@ def _opened(source: str | bytes | Path, opened: BinaryIO) -> soundfile.SoundFile
             raise
         # Behind an empty ID3 tag libsndfile recognises an MP3 by its file name only; without the tag by its frames.
         if not isinstance(source, bytes):
-            return soundfile.SoundFile(os.fspath(source))
+            return soundfile.SoundFile(os.fsencode(source))
         size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
         return soundfile.SoundFile(io.BytesIO(source[_ID3_HEADER + size :]))
 

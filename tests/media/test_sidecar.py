@@ -26,8 +26,8 @@ def test_json_lines(tmp_path):
 
 def test_csv_values_have_types(tmp_path):
     (tmp_path / "metadata.csv").write_bytes(
-        codecs.BOM_UTF8
-        + b'file_name,year,score,good,zip,note,big\r\n1.jpg,2024,-1.5e3,True,007,"two\r\nlines, one cell",12345678901234567890\r\n'
+        codecs.BOM_UTF8 + b"file_name,year,score,good,zip,note,big\r\n"
+        b'1.jpg,2024,-1.5e3,True,007,"two\r\nlines, one cell",12345678901234567890\r\n'
         b"b.jpg,,0.5,FALSE,nan,inf,\r\n\r\n"
     )
     found = sidecar.load(tmp_path)

@@ -1,0 +1,66 @@
+"""The blocks of the README, run word for word in an empty folder, with the demo's media as the user's."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmsearch.demo import corpus
+
+README = Path(__file__).parents[1] / "README.md"
+
+pytestmark = pytest.mark.lite
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A user's home with media in it, and a folder to work in with the files that the README names."""
+    home = tmp_path_factory.mktemp("home")
+    demo = corpus.build(home / "demo")
+    shutil.copytree(demo.media, home / "media")
+    (home / "work").mkdir()
+    shutil.copy(demo.media / "pictures" / "black-cat.jpg", home / "work" / "cat.jpg")
+    shutil.copy(demo.media / "sounds" / "frog.mp3", home / "work" / "rain.ogg")
+    rows = json.loads(demo.manifest.read_text())
+    for row in rows:
+        for kind in {"image", "audio"} & set(row):
+            row[kind] = str(home / "media" / Path(row[kind]).relative_to("media"))
+    (home / "work" / "dataset.json").write_text(json.dumps(rows))
+    return home
+
+
+def call(home, *command):
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    cache = os.environ.get("MMSEARCH_CACHE") or str(Path.home() / ".cache" / "mmsearch")
+    environment = os.environ | {"HOME": str(home), "PATH": tools, "MMSEARCH_CACHE": cache}
+    done = subprocess.run(command, cwd=home / "work", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_commands(home):
+    index_and_search, evaluate = blocks("bash")
+    said = call(home, "bash", "-ec", index_and_search)
+    assert "everything agrees" in said
+    assert (home / "work" / "found.html").read_text().startswith("<!doctype html>")
+    assert "hit@10" in call(home, "bash", "-ec", evaluate)
+
+
+def test_the_python_block(home):
+    (block,) = blocks("python")
+    assert "x1" in call(home, sys.executable, "-c", block)
+
+
+def test_every_figure_comes_from_a_committed_table():
+    text = README.read_text(encoding="utf-8")
+    for name in re.findall(r"benchmarks/results/[\w.-]+", text):
+        assert (README.parent / name).is_file(), name
