@@ -142,7 +142,7 @@ class Run:
         if draft.items:
             if draft.handed == 0 and isinstance(job, FileJob):
                 self._reused += 1
-            elif isinstance(job, FileJob) and job.known is not None:
+            elif isinstance(job, FileJob) and job.known is not None and job.known.error is None:
                 self._updated += 1
             else:
                 self._added += 1
