@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ def open_index(path: str | Path, model: str | None = None, *, create: bool = Tru
     if not create or (folder / "catalog.sqlite").is_file():
         return Index(Store.open(folder), model)
     loaded = registry.load(model or DEFAULT_MODEL)
-    return Index(Store.create(folder, identity(loaded), _version()), loaded)
+    return Index(Store.create(folder, identity(loaded)), loaded)
 
 
 class Index:
@@ -334,10 +333,3 @@ def identity(model: Model) -> dict[str, Any]:
 
 def _difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{name} differ" for name in ("encoders", "spaces", "weights") if recorded.get(name) != now[name])
-
-
-def _version() -> str:
-    try:
-        return version("mmsearch")
-    except PackageNotFoundError:
-        return "from a source tree"

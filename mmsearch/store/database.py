@@ -15,13 +15,13 @@ CATALOG = "catalog.sqlite"
 BUSY_SECONDS = 30.0
 
 
-def engine(folder: Path, *, write: bool) -> Engine:
+def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     """An engine for the catalog in `folder`; with `write`, transactions take the write lock when they begin.
 
     In a folder that cannot be written SQLite cannot keep the files that WAL needs, so the catalog is opened as
     immutable there. That is sound: nobody can be writing to it.
     """
-    path = folder.absolute() / CATALOG
+    path = folder.absolute() / name
     mode = "mode=rwc" if write else "mode=rw"
     if not write and not (os.access(folder, os.W_OK) and os.access(path, os.W_OK)):
         mode = "immutable=1"

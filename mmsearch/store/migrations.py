@@ -5,6 +5,7 @@ The format number is SQLite's `user_version`; it is the number of migrations app
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import IndexTooNew
@@ -62,7 +63,7 @@ def check(connection: Connection) -> int:
     return found
 
 
-def migrate(connection: Connection, written_by: str) -> None:
+def migrate(connection: Connection) -> None:
     """Apply what is missing, inside the caller's transaction."""
     found = check(connection)
     if found == FORMAT:
@@ -70,5 +71,12 @@ def migrate(connection: Connection, written_by: str) -> None:
     for statements in MIGRATIONS[found:]:
         for statement in statements:
             connection.exec_driver_sql(statement)
-    connection.exec_driver_sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('written_by', ?)", (written_by,))
+    connection.exec_driver_sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('written_by', ?)", (_version(),))
     connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
+
+
+def _version() -> str:
+    try:
+        return version("mmsearch")
+    except PackageNotFoundError:
+        return "from a source tree"

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy.exc import DatabaseError
 
 from mmsearch.errors import IndexDamaged, IndexNotFound, StoreError
-from mmsearch.store import database, migrations, snapshot
+from mmsearch.store import database, migrations, shard, snapshot
 from mmsearch.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -80,32 +80,39 @@ class Store:
         self._roots: dict[int, bytes] = {}
 
     @classmethod
-    def create(cls, folder: Path, model: dict[str, Any], written_by: str) -> Store:
+    def create(cls, folder: Path, model: dict[str, Any]) -> Store:
         """Make an empty index for a model; one that exists is opened and left as it is.
+
+        The catalog is made under another name and appears whole: a process that dies meanwhile leaves no index.
 
         Raises:
             StoreError: the folder holds something else, or cannot be written.
         """
+        catalog = folder / database.CATALOG
+        draft = folder / f"{database.CATALOG}.{os.getpid()}.new"
         try:
-            if folder.exists() and not (folder / database.CATALOG).exists() and any(folder.iterdir()):
-                raise StoreError(f"{folder} is not empty and is no index; name a new folder")
-            folder.mkdir(parents=True, exist_ok=True)
+            if folder.exists() and any(not path.name.startswith(database.CATALOG) for path in folder.iterdir()):
+                if not catalog.exists():
+                    raise StoreError(f"{folder} is not empty and is no index; name a new folder")
+            elif not catalog.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                draft.unlink(missing_ok=True)
+                made = database.engine(folder, write=True, name=draft.name)
+                with made.begin() as connection:
+                    migrations.migrate(connection)
+                    connection.exec_driver_sql("INSERT INTO meta VALUES ('model', ?)", (json.dumps(model),))
+                made.dispose()
+                draft.replace(catalog)
+                shard.sync_folder(folder)
         except OSError as error:
             raise StoreError(f"cannot make an index at {folder}: {error.strerror}") from error
-        engine = database.engine(folder, write=True)
-        try:
-            with engine.begin() as connection:
-                migrations.migrate(connection, written_by)
-                connection.exec_driver_sql("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
         except DatabaseError as error:
             raise _damaged(folder, error) from error
-        finally:
-            engine.dispose()
         return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        """Open an index for reading.
+        """Open an index for reading; one of an older format is brought up to date first.
 
         Raises:
             IndexNotFound: there is none.
@@ -114,20 +121,19 @@ class Store:
         """
         if not (folder / database.CATALOG).is_file():
             raise IndexNotFound(f"there is no index at {folder}; make one with `mmsearch index FOLDER`")
-        engine = database.engine(folder, write=False)
+        store = cls(folder, database.engine(folder, write=False))
         try:
-            with engine.connect() as connection:
-                if migrations.check(connection) == 0:
-                    raise IndexNotFound(
-                        f"there is no finished index at {folder}; make one with `mmsearch index FOLDER`"
-                    )
+            with store.engine.connect() as connection:
+                found = migrations.check(connection)
+            if found < migrations.FORMAT:
+                store.writer(wait=database.BUSY_SECONDS).close()
         except DatabaseError as error:
-            engine.dispose()
+            store.close()
             raise _damaged(folder, error) from error
         except StoreError:
-            engine.dispose()
+            store.close()
             raise
-        return cls(folder, engine)
+        return store
 
     def close(self) -> None:
         """Give back connections and maps."""

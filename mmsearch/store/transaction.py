@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PARAMETERS = 500  # per statement; SQLite allows at least 999
+INSERTED = {
+    "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata"),
+    "segments": ("id", "item_id", "modality", "start", '"end"', "excerpt"),
+    "rows": ("shard_id", '"offset"', "segment_id"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +198,9 @@ class Transaction:
         """Hand collected rows to SQLite. Rows that wait to be appended are appended first: they have no place yet."""
         if self._pending:
             self._append()
-        for table, columns in (("items", 9), ("segments", 6), ("rows", 3)):
+        for table, columns in INSERTED.items():
             rows = self._inserts.pop(table, [])
-            self._sql_many(f"INSERT INTO {table} VALUES ({_marks(range(columns))})", rows)
+            self._sql_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({_marks(columns)})", rows)
 
     def _sql_many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:

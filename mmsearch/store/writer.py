@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DatabaseError
 
 from mmsearch.errors import IndexLocked, StoreError
+from mmsearch.store import database, migrations
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active, Transaction
@@ -35,6 +36,8 @@ class Writer:
         self._folder, self._engine, self._lock = folder, engine, lock
         self._shard_rows = shard_rows
         self._active: dict[Group, Active] = {}
+        with engine.begin() as connection:
+            migrations.migrate(connection)
         self._recover()
 
     @classmethod
@@ -125,6 +128,6 @@ class Writer:
                     handle.truncate(end)
             if not sealed:
                 self._active[group] = Active(id_, path, rows, crc or 0)
-        for path in (self._folder / "shards").rglob("*.vec"):
+        for path in (*(self._folder / "shards").rglob("*.vec"), *self._folder.glob(f"{database.CATALOG}.*.new*")):
             if path not in named:
                 path.unlink()

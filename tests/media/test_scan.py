@@ -1,11 +1,11 @@
 import hashlib
 import os
-import socket
-from contextlib import contextmanager
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.errors import MediaError
@@ -13,180 +13,198 @@ from mmsearch.media.scan import Entry, Problem, content_hash, walk
 from mmsearch.types import Modality
 
 
-def touch(path, content=b"x"):
-    path = Path(os.fsdecode(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+@pytest.fixture
+def tree(tmp_path):
+    """Make files (bytes paths) below a root; gives the root."""
+    root = tmp_path / "root"
+    root.mkdir()
+
+    def make(*paths, content=b"x"):
+        for path in paths:
+            full = os.fsencode(root) + b"/" + path
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            Path(os.fsdecode(full)).write_bytes(content)
+        return root
+
+    return make
 
 
-@contextmanager
-def without_root(folder):
-    """Permissions mean nothing to root: take another user's rights, who may at least reach the test's folder."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+def paths_of(found):
+    return [entry.path for entry in found if isinstance(entry, Entry)]
 
 
-def paths(found):
-    return [one.path for one in found]
+def problems_of(found):
+    return {problem.path: problem for problem in found if isinstance(problem, Problem)}
 
 
-def test_entries_carry_size_time_and_modality(tmp_path):
-    touch(tmp_path / "a" / "b.JPG", b"12345")
-    os.utime(tmp_path / "a" / "b.JPG", ns=(1, 1_700_000_000_123_456_789))
-    assert list(walk(tmp_path)) == [Entry(b"a/b.JPG", 5, 1_700_000_000_123_456_789, Modality.IMAGE)]
-    assert list(walk(os.fsencode(tmp_path))) == list(walk(tmp_path))
-
-
-def test_folders_sort_with_their_slash(tmp_path):
-    for name in ("a.txt", "a/b.txt", "a0.txt", "a-.txt", "B.txt", "a/b/c.txt", "a/b.d/c.txt"):
-        touch(tmp_path / name)
-    assert paths(walk(tmp_path)) == [
-        b"B.txt", b"a-.txt", b"a.txt", b"a/b.d/c.txt", b"a/b.txt", b"a/b/c.txt", b"a0.txt",
-    ]  # fmt: skip
-
-
-names = st.lists(st.sampled_from([b" ", b"-", b".x", b"/", b"0", b"a", b"b", b"\n", b"\xe9", b"\xff"]), min_size=1).map(
-    b"".join
+# Names that sort differently with and without the `/` of a folder, and bytes that are no UTF-8.
+_names = st.text(alphabet="a.!0/é", min_size=1, max_size=4).map(os.fsencode) | st.sampled_from(
+    [b"\xff", b"a\n", b"\xe9"]
 )
 
 
-@given(st.sets(names, max_size=12))
-def test_order_is_that_of_the_path_bytes(tmp_path_factory, relative):
-    root = os.fsencode(tmp_path_factory.mktemp("walk"))
-    made = set()
-    for name in relative:
-        parts = [part for part in name.split(b"/") if part.strip(b".")]
-        parts = [part.lstrip(b".") or b"a" for part in parts]
-        if parts:
-            path = b"/".join(parts[:-1] + [parts[-1] + b".txt"])
-            touch(root + b"/" + path)
-            made.add(path)
-    assert paths(walk(root)) == sorted(made)
+@given(st.lists(_names, max_size=14), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_order_is_that_of_the_bytes_of_relative_paths(names, data):
+    with tempfile.TemporaryDirectory() as folder:
+        base, made = os.fsencode(folder), set()
+        for name in names:
+            parts = [part for part in name.split(b"/") if part.strip(b".")]
+            path = b"/".join(parts) + data.draw(st.sampled_from([b".txt", b".JPG", b".wav"]))
+            try:
+                os.makedirs(os.path.dirname(base + b"/" + path), exist_ok=True)
+                Path(os.fsdecode(base + b"/" + path)).write_bytes(b"x")
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                continue
+            if not any(part.startswith(b".") for part in path.split(b"/")):
+                made.add(path)
+        assert paths_of(walk(base)) == sorted(made)
 
 
-@pytest.mark.parametrize("name", [b"new\nline.jpg", b"caf\xe9.jpg", b"\xff\xfe.jpg", b" .jpg", b"-rf.jpg", b"'\";.jpg"])
-def test_any_file_name_works(tmp_path, name):
-    touch(os.fsencode(tmp_path) + b"/" + name)
-    assert paths(walk(tmp_path)) == [name]
+def test_entries_say_size_time_and_modality(tree):
+    root = tree(b"b.txt", b"a/photo.JPG", b"a/s.ogg", content=b"12345")
+    os.utime(root / "b.txt", ns=(0, 1_234_567_890_123_456_789))
+    found = list(walk(root))
+    assert [(entry.path, entry.size, entry.modality) for entry in found] == [
+        (b"a/photo.JPG", 5, Modality.IMAGE),
+        (b"a/s.ogg", 5, Modality.AUDIO),
+        (b"b.txt", 5, Modality.TEXT),
+    ]
+    assert found[2].mtime_ns == 1_234_567_890_123_456_789
 
 
-def test_hidden_files_sidecars_and_other_suffixes_are_skipped(tmp_path):
-    for name in (".hidden.jpg", ".git/a.jpg", "metadata.jsonl", "metadata.csv", "a.pdf", "noending", "b.jpg"):
-        touch(tmp_path / name)
-    assert paths(walk(tmp_path)) == [b"b.jpg"]
+def test_hidden_files_sidecars_and_other_suffixes_are_no_entries(tree):
+    root = tree(b".a.txt", b".git/a.txt", b"metadata.csv", b"s/metadata.jsonl", b"a.exe", b"b", b"s/records.jsonl")
+    assert list(walk(root)) == [Entry(b"s/records.jsonl", 1, (root / "s/records.jsonl").stat().st_mtime_ns, "text")]
 
 
-def test_links_to_files_are_followed_and_links_to_folders_are_reported(tmp_path):
-    touch(tmp_path / "far" / "a.jpg", b"1234567")
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "file.jpg").symlink_to(tmp_path / "far" / "a.jpg")
-    (root / "folder").symlink_to(tmp_path / "far")
-    (root / "loop").symlink_to(root)
-    file, folder, loop = walk(root)
-    assert (file.path, file.size) == (b"file.jpg", 7)
-    assert (folder.path, folder.on_purpose) == (b"folder/", True)
-    assert (loop.path, loop.on_purpose) == (b"loop/", True)
+def test_names_may_hold_newlines_and_invalid_utf8(tree):
+    names = [b"a\nb.txt", b"caf\xe9/\xff\xfe.png", b" .txt"]
+    assert paths_of(walk(tree(*names))) == sorted(names)
 
 
-def test_broken_links_and_link_loops_are_failures(tmp_path):
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    (tmp_path / "round.jpg").symlink_to(tmp_path / "round.jpg")
-    gone, around = walk(tmp_path)
-    assert gone == Problem(b"gone.jpg", "broken link: no such file or directory")
-    assert around.path == b"round.jpg"
-    assert "too many levels of symbolic links" in around.reason
-    assert not around.on_purpose
+def test_a_file_deleted_during_the_walk_is_as_if_it_had_never_been_there(tree):
+    root = tree(b"a.txt", b"b.txt")
+    found = walk(root)
+    assert next(found).path == b"a.txt"
+    (root / "b.txt").unlink()
+    assert list(found) == []
 
 
-def test_fifos_sockets_and_links_to_them_are_never_opened(tmp_path, monkeypatch):
-    os.mkfifo(tmp_path / "pipe.mp3")
-    (tmp_path / "link.mp3").symlink_to(tmp_path / "pipe.mp3")
-    monkeypatch.chdir(tmp_path)  # the name of a socket may have 108 bytes
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind("socket.txt")
-    assert list(walk(tmp_path)) == []
+def test_a_fifo_is_neither_opened_nor_listed(tree):
+    root = tree(b"a.txt")
+    os.mkfifo(root / "b.txt")
+    (root / "c.txt").symlink_to(root / "b.txt")
+    assert paths_of(walk(root)) == [b"a.txt"]
 
 
-def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path):
-    touch(tmp_path / "closed" / "a.jpg")
-    touch(tmp_path / "open.jpg")
-    (tmp_path / "closed").chmod(0)
-    with without_root(tmp_path):
-        closed, entry = walk(tmp_path)
-    (tmp_path / "closed").chmod(0o755)
-    assert closed == Problem(b"closed/", "folder cannot be read: permission denied")
-    assert entry.path == b"open.jpg"
+def test_a_broken_link_is_a_problem_and_the_rest_goes_on(tree):
+    root = tree(b"a.txt", b"c.txt")
+    (root / "b.png").symlink_to("nowhere.png")
+    found = list(walk(root))
+    assert paths_of(found) == [b"a.txt", b"c.txt"]
+    assert problems_of(found)[b"b.png"].reason.startswith("broken link")
+    assert not problems_of(found)[b"b.png"].on_purpose
 
 
-def test_a_file_that_cannot_be_read_has_no_hash(tmp_path):
-    touch(tmp_path / "a.jpg")
-    (tmp_path / "a.jpg").chmod(0)
-    with without_root(tmp_path), pytest.raises(MediaError, match="permission denied"):
-        content_hash(tmp_path / "a.jpg")
+def test_link_loops_end(tree):
+    root = tree(b"a/a.txt")
+    (root / "self.txt").symlink_to("self.txt")
+    (root / "a" / "up").symlink_to("..")
+    found = list(walk(root))
+    assert paths_of(found) == [b"a/a.txt"]
+    assert problems_of(found)[b"a/up/"].on_purpose
+    assert problems_of(found)[b"self.txt"].reason.startswith("broken link")
 
 
-def test_exclude_matches_names_and_relative_paths(tmp_path):
-    for name in ("keep.jpg", "a/skip.jpg", "a/keep.jpg", "raw/x.jpg", "b/raw/deep/x.jpg", "é1.jpg", "b/thumb_1.jpg"):
-        touch(tmp_path / name)
-    assert paths(walk(tmp_path, exclude=["raw/", "a/s*", "thumb_*", "?1.jpg"])) == [b"a/keep.jpg", b"keep.jpg"]
-    assert paths(walk(tmp_path, exclude=["*/x.jpg", "RAW"]))[-1] == "é1.jpg".encode()
-
-
-def test_a_prefix_limits_the_walk_and_keeps_the_root(tmp_path):
-    for name in ("a/b/c.jpg", "a/d.jpg", "e.jpg", "f.pdf"):
-        touch(tmp_path / name)
-    assert paths(walk(tmp_path, b"a")) == [b"a/b/c.jpg", b"a/d.jpg"]
-    assert paths(walk(tmp_path, b"a/b/")) == [b"a/b/c.jpg"]
-    assert paths(walk(tmp_path, b"e.jpg")) == [b"e.jpg"]
-    assert list(walk(tmp_path, b"f.pdf")) == [Problem(b"f.pdf", "no picture, sound or text by its suffix")]
-    assert paths(walk(tmp_path, b"a", exclude=["a/b"])) == [b"a/d.jpg"]
-
-
-def test_a_missing_root_is_an_error_of_the_call(tmp_path):
-    touch(tmp_path / "a.jpg")
-    with pytest.raises(MediaError, match="no such file or directory"):
-        walk(tmp_path / "nowhere")
-    with pytest.raises(MediaError, match="no such file or directory"):
-        walk(tmp_path, b"nowhere")
-    with pytest.raises(MediaError, match="not a folder"):
-        walk(tmp_path / "a.jpg")
-
-
-def test_a_file_deleted_during_the_walk_was_never_there(tmp_path):
-    for name in ("a.jpg", "b.jpg", "c/d.jpg"):
-        touch(tmp_path / name)
-    found = walk(tmp_path)
-    assert next(found).path == b"a.jpg"
-    (tmp_path / "b.jpg").unlink()
-    assert paths(found) == [b"c/d.jpg"]
-
-
-def test_hash_is_blake2b_of_the_content(tmp_path):
-    content = os.urandom(3 << 20) + b"tail"
-    touch(tmp_path / "a", content)
-    assert content_hash(tmp_path / "a") == hashlib.blake2b(content, digest_size=16).digest()
-    assert content_hash(os.fsencode(tmp_path / "a")) == content_hash(tmp_path / "a")
+def test_links_to_files_are_followed(tree):
+    root = tree(b"a.txt", content=b"12345678")
+    (root / "b.txt").symlink_to("a.txt")
+    assert [(entry.path, entry.size) for entry in walk(root)] == [(b"a.txt", 8), (b"b.txt", 8)]
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("globs", "left"),
     [
-        (lambda path: None, "no such file"),
-        (Path.mkdir, "is a directory"),
-        (os.mkfifo, "not a regular file"),
-        (lambda path: path.write_bytes(b""), "empty"),
+        ([], [b"a.txt", b"raw/a.txt", b"raw/deep/b.jpg", b"x/raw.jpg"]),
+        (["raw"], [b"a.txt", b"x/raw.jpg"]),
+        (["raw/"], [b"a.txt", b"x/raw.jpg"]),
+        (["*.txt"], [b"raw/deep/b.jpg", b"x/raw.jpg"]),
+        (["raw/*.txt"], [b"a.txt", b"raw/deep/b.jpg", b"x/raw.jpg"]),
+        (["raw/*"], [b"a.txt", b"x/raw.jpg"]),
+        (["x", "deep"], [b"a.txt", b"raw/a.txt"]),
+        (["RAW", "?.TXT"], [b"a.txt", b"raw/a.txt", b"raw/deep/b.jpg", b"x/raw.jpg"]),
     ],
 )
-def test_hash_of_what_is_no_file_is_an_error_and_does_not_wait(tmp_path, make, reason):
-    make(tmp_path / "a")
-    with pytest.raises(MediaError, match=reason):
-        content_hash(tmp_path / "a")
+def test_globs_leave_out_names_and_paths(tree, globs, left):
+    root = tree(b"a.txt", b"raw/a.txt", b"raw/deep/b.jpg", b"x/raw.jpg")
+    assert paths_of(walk(root, exclude=globs)) == left
+
+
+def test_a_question_mark_is_one_character_even_of_a_name_that_is_no_utf8(tree):
+    root = tree("é.txt".encode(), b"\xff.txt", b"ab.txt")
+    assert paths_of(walk(root, exclude=["?.txt"])) == [b"ab.txt"]
+
+
+def test_a_prefix_walks_one_folder_or_one_file(tree):
+    root = tree(b"a/b/c.txt", b"a/d.txt", b"a.txt", b"e.bin")
+    assert paths_of(walk(root, b"a")) == [b"a/b/c.txt", b"a/d.txt"]
+    assert paths_of(walk(root, b"a/d.txt")) == [b"a/d.txt"]
+    assert problems_of(walk(root, b"e.bin"))[b"e.bin"].reason == "no picture, sound or text by its suffix"
+
+
+def test_a_deep_tree_costs_no_recursion(tmp_path):
+    depth = 900
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):  # by descriptor: the whole path is longer than a path may be when made, not when walked
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("end.txt", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    assert paths_of(walk(tmp_path)) == [b"d/" * depth + b"end.txt"]
+
+
+def test_a_missing_root_and_roots_that_are_no_folders_are_errors_at_once(tree):
+    root = tree(b"a.txt")
+    os.mkfifo(root / "fifo")
+    with pytest.raises(MediaError, match="no such file"):
+        walk(root / "gone")
+    with pytest.raises(MediaError, match="not a folder"):
+        walk(root / "a.txt")
+    with pytest.raises(MediaError, match="not a folder and not a regular file"):
+        walk(root, b"fifo")
+    with pytest.raises(MediaError, match="no such file"):
+        walk(root, b"gone.txt")
+    with pytest.raises(MediaError):
+        walk(b"nul\0byte")
+
+
+def test_an_unreadable_folder_is_a_problem_and_the_rest_goes_on(as_nobody, tree):
+    root = tree(b"a.txt", b"shut/b.txt", b"z.txt")
+    (root / "shut").chmod(0)
+    try:
+        assert as_nobody("for found in scan.walk(Path('root')): print(found.path, getattr(found, 'reason', ''))") == (
+            "b'a.txt' \nb'shut/' folder cannot be read: permission denied\nb'z.txt' \n"
+        )
+        assert as_nobody("try: scan.walk(Path('root'), b'shut')\nexcept MediaError as e: print(e)").endswith(
+            "permission denied\n"
+        )
+    finally:
+        (root / "shut").chmod(stat.S_IRWXU)
+
+
+def test_the_hash_is_blake2b_of_the_content(tree):
+    content = bytes(range(256)) * 8192 + b"tail"
+    root = tree(b"\xff.txt", content=content)
+    expected = hashlib.blake2b(content, digest_size=16).digest()
+    assert content_hash(os.fsencode(root) + b"/\xff.txt") == expected
+
+
+def test_what_cannot_be_hashed_is_an_error(tree):
+    root = tree(b"a.txt", content=b"")
+    os.mkfifo(root / "fifo.txt")
+    for name, reason in (("a.txt", "empty"), ("fifo.txt", "not a regular file"), ("gone", "no such file"), (".", "")):
+        with pytest.raises(MediaError, match=reason):
+            content_hash(root / name)

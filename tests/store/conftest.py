@@ -5,6 +5,6 @@ from mmsearch.store.store import Store
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store.create(tmp_path / "index", {"name": "test"}, "0.1")
+    made = Store.create(tmp_path / "index", {"name": "test"})
     yield made
     made.close()

@@ -33,6 +33,29 @@ def test_a_newer_format_is_named(store):
         Store.open(store.folder)
 
 
+def test_an_older_format_is_brought_up_to_date_when_it_is_opened(store, monkeypatch):
+    store.close()
+    more = ("ALTER TABLE items ADD COLUMN colour TEXT",)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, more))
+    monkeypatch.setattr(migrations, "FORMAT", migrations.FORMAT + 1)
+    with Store.open(store.folder).writer() as writer:
+        writer.commit([put(1, "a")])
+    again = Store.open(store.folder)
+    assert again.query("SELECT key, colour FROM items") == [("a", None)]
+    again.close()
+
+
+def test_a_creation_that_died_leaves_no_index_and_is_no_obstacle(tmp_path):
+    (tmp_path / "catalog.sqlite.123.new").write_bytes(b"half")
+    with pytest.raises(IndexNotFound):
+        Store.open(tmp_path)
+    made = Store.create(tmp_path, {"name": "test"})
+    with made.writer():
+        assert not (tmp_path / "catalog.sqlite.123.new").exists()
+    assert made.model == {"name": "test"}
+    made.close()
+
+
 def test_there_is_no_index(tmp_path):
     with pytest.raises(IndexNotFound, match="mmsearch index"):
         Store.open(tmp_path / "nowhere")
@@ -78,7 +101,7 @@ def test_known_files_come_in_the_order_of_their_bytes_page_by_page(store, monkey
 
 def test_an_index_that_moved_with_its_media_finds_them(tmp_path):
     (tmp_path / "here" / "media").mkdir(parents=True)
-    store = Store.create(tmp_path / "here" / "index", {"name": "test"}, "0.1")
+    store = Store.create(tmp_path / "here" / "index", {"name": "test"})
     with store.writer() as writer:
         media = os.fsencode(tmp_path / "here" / "media")
         writer.root(media, os.path.relpath(media, os.fsencode(store.folder)))

@@ -198,4 +198,4 @@ def test_opening_a_writer_on_a_folder_that_is_read_only(store, monkeypatch):
 def test_creating_over_something_else_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match="not empty"):
-        Store.create(tmp_path, {"name": "test"}, "0.1")
+        Store.create(tmp_path, {"name": "test"})
