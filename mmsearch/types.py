@@ -208,13 +208,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an indexing run is; handed to `add(progress=...)` at every commit and about ten times a second.
+    """How far an indexing run is; handed to `add(progress=...)` about ten times a second.
 
-    `found` grows while the folder is still being walked; it is the total once `scanned` is true.
+    `added` counts what was added, updated and reused. `total` is None until the folder has been counted, which is done
+    beside a run that takes longer than a moment.
     """
 
-    found: int
-    scanned: bool
+    total: int | None
     added: int
     unchanged: int
     failed: int

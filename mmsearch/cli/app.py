@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmsearch.cli.locate import locate, place
+from mmsearch.cli.locate import is_index, locate, place
 from mmsearch.errors import QueryError, StoreError
 
 app = typer.Typer(
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search pictures, sounds and text with pictures, sounds and text.",
 )
-models = typer.Typer(no_args_is_help=True, help="Which models there are, and fetching their weights.")
+models = typer.Typer(help="List the models, or fetch their weights.")
 app.add_typer(models, name="models")
 
 IndexOption = Annotated[
@@ -76,10 +77,18 @@ def index_(
         if not path.expanduser().exists():
             raise MediaError(f"there is no file or folder {path}")
     folder = place(index) if index is not None else place(paths[0].expanduser().absolute().name or "root")
-    with open_index(folder, model) as opened, bar() as progress:
-        report = opened.add(paths, exclude=exclude, prune=prune, progress=progress)
+    is_new = not is_index(folder)
+    with open_index(folder, model) as opened:
+        try:
+            with bar() as progress:
+                report = opened.add(paths, exclude=exclude, prune=prune, progress=progress)
+        except KeyboardInterrupt:
+            print(f"interrupted with {len(opened)} items in {folder}; the same command goes on", file=sys.stderr)
+            raise typer.Exit(130) from None
         counts = opened.counts()
-    if as_json:
+    if is_new and not report.added and not report.failed:
+        shutil.rmtree(folder)  # nothing was found: leave no empty index behind
+    elif as_json:
         _print_json(present.report_json(report, folder, counts))
     else:
         present.report(report, folder, counts)
@@ -219,9 +228,16 @@ def demo(
     run(folder)
 
 
+@models.callback(invoke_without_command=True)
+def models_(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the models, or fetch their weights."""
+    if context.invoked_subcommand is None:
+        models_list(as_json)
+
+
 @models.command("list")
 def models_list(as_json: JsonOption = False) -> None:
-    """List the models: dimension, modalities, size, licence, and whether the weights are here."""
+    """Dimension, modalities, size, licences, and whether the weights are here."""
     from mmsearch.cli import present
     from mmsearch.encoders import weights
 

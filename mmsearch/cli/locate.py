@@ -26,7 +26,7 @@ def locate(named: str | None) -> Path:
     """
     if named is not None:
         folder = place(named)
-        if not (folder / CATALOG).is_file():
+        if not is_index(folder):
             raise IndexNotFound(f"there is no index at {folder}{_listed()}")
         return folder
     found = existing()
@@ -35,6 +35,11 @@ def locate(named: str | None) -> Path:
     if not found:
         raise IndexNotFound("there is no index here yet; make one with `mmsearch index FOLDER`")
     raise IndexNotFound(f"say which index with --index{_listed()}")
+
+
+def is_index(folder: Path) -> bool:
+    """Whether there is an index in a folder."""
+    return (folder / CATALOG).is_file()
 
 
 def existing() -> list[Path]:

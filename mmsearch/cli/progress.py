@@ -23,7 +23,7 @@ def bar() -> Iterator[Callable[[Progress], None]]:
         def told(now: Progress) -> None:
             done = now.added + now.unchanged + now.failed
             note = f"{now.failed} failed" if now.failed else ""
-            show("indexing", done, now.found if now.scanned else None, note)
+            show("indexing", done, now.total, note)
 
         yield told
 

@@ -75,7 +75,7 @@ class Plan:
 
     def __init__(self, store: Store, root: Root, exclude: Sequence[str]) -> None:
         self._store, self._root = store, root
-        self._walk = scan.walk(root.path, root.part, (*exclude, *_own_folder(store, root)))
+        self._walk = _walk(store, root, exclude)
         self._sidecars = _Sidecars(store, root)
         self._closed: list[bytes] = []
         self.empty = True
@@ -114,6 +114,15 @@ class Plan:
             known = self._store.file(self._root.id, part)
             return iter((known,) if known else ())
         return self._store.files(self._root.id, part)
+
+
+def files(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Entry]:
+    """The files of a walk alone, to be counted."""
+    return (entry for entry in _walk(store, root, exclude) if isinstance(entry, scan.Entry))
+
+
+def _walk(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Entry | scan.Problem]:
+    return scan.walk(root.path, root.part, (*exclude, *_own_folder(store, root)))
 
 
 def _own_folder(store: Store, root: Root) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from mmsearch.indexing.decoding import Decoder
 from mmsearch.indexing.jobs import FileJob, RecordJob
 from mmsearch.indexing.pipeline import Pipeline
-from mmsearch.indexing.plan import Gone, Plan, Trouble, Unchanged
+from mmsearch.indexing.plan import Gone, Plan, Trouble, Unchanged, files
 from mmsearch.indexing.reuse import Reuse
 from mmsearch.store.changes import Annotate, Applied, Change, Move, Put, Remove
 from mmsearch.types import Failure, Progress, Report
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 1.0
 COMMIT_SEGMENTS = 4096
 PROGRESS_SECONDS = 0.1
+COUNT_AFTER_SECONDS = 0.3
 
 
 class Run:
@@ -50,7 +52,9 @@ class Run:
         self._store, self._writer, self._model = store, writer, model
         self._progress, self._prune = progress, prune
         self._started = self._committed_at = self._shown_at = time.perf_counter()
-        self._found, self._scanned = 0, False
+        self._found = 0
+        self._total: int | None = None
+        self._over = False
         self._added = self._updated = self._reused = self._unchanged = self._removed = self._segments = 0
         self._failed: list[Failure] = []
         self._warnings: list[str] = []
@@ -63,7 +67,15 @@ class Run:
 
     def add_roots(self, roots: Sequence[Root], exclude: Sequence[str] = ()) -> Report:
         """Bring the index up to date with these folders and files."""
-        self._execute(self._jobs_of(roots, exclude))
+        counting = threading.Timer(COUNT_AFTER_SECONDS, self._count, (roots, exclude))
+        counting.daemon = True
+        if self._progress is not None:
+            counting.start()
+        try:
+            self._execute(self._jobs_of(roots, exclude))
+        finally:
+            self._over = True
+            counting.cancel()
         self._remove_gone()
         self._pending += self._last
         self._commit()
@@ -92,7 +104,17 @@ class Run:
                 )
             else:
                 self._gone += gone
-        self._scanned = True
+        self._total = self._found
+
+    def _count(self, roots: Sequence[Root], exclude: Sequence[str]) -> None:
+        """Count the files beside the run: the scan is only as far ahead as the queues are long."""
+        found = 0
+        for root in roots:
+            for _ in files(self._store, root, exclude):
+                found += 1
+                if self._over:
+                    return
+        self._total = found
 
     def _note(self, step: Unchanged | Trouble | Annotate | Applied) -> None:
         match step:
@@ -115,7 +137,7 @@ class Run:
         for record in records:
             self._found += 1
             yield RecordJob(record)
-        self._scanned = True
+        self._total = self._found
 
     def _execute(self, jobs: Iterator[Job]) -> None:
         pipeline = Pipeline(jobs, Decoder(self._model.inputs, Reuse(self._store, self._model)), self._model)
@@ -183,8 +205,7 @@ class Run:
 
     def _now(self) -> Progress:
         return Progress(
-            found=self._found,
-            scanned=self._scanned,
+            total=self._total,
             added=self._added + self._updated + self._reused,
             unchanged=self._unchanged,
             failed=len(self._failed),

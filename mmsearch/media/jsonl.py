@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -33,7 +34,7 @@ def objects(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | MediaError]]
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_float=_finite, parse_constant=_refuse)
     except UnicodeDecodeError as error:
         raise MediaError("not valid UTF-8") from error
     except RecursionError as error:
@@ -47,6 +48,13 @@ def _parse(line: bytes) -> dict[str, Any]:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
             raise MediaError("half a surrogate pair (\\ud800 to \\udfff) stands alone") from error
+    return value
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):  # and no JSON that anybody could read back
+        raise MediaError(f"{digits[:20]} is too large a number")
     return value
 
 

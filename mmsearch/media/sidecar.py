@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from mmsearch.errors import MediaError
 from mmsearch.media import jsonl
@@ -39,7 +41,7 @@ def load(folder: Path) -> Mapping[str, Metadata]:
     found: dict[str, dict[str, Any]] = {}
     for name, rows in zip(NAMES, (_csv_rows, _jsonl_rows), strict=True):
         path = folder / name
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113  (Path's raises in a folder that may not be entered)
             continue
         try:
             for line, fields in rows(path):
@@ -70,7 +72,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with open_source(path) as file:
-        reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+        reader = csv.reader(_lines(file), strict=True)
         try:
             header = next(reader, [])
             for row in reader:
@@ -80,10 +82,20 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise MediaError(f"line {reader.line_num}: {len(row)} cells under a header of {len(header)}")
                 cells = zip(header, row, strict=True)
                 yield reader.line_num, {key: cell if key in _KEYS else _value(cell) for key, cell in cells if cell}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise MediaError(f"line {reader.line_num + 1}: {error}") from error
+        except csv.Error as error:
+            raise MediaError(f"line {reader.line_num}: {error}") from error
         except OSError as error:
             raise MediaError(reason(error)) from error
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Lines with their ends, of any kind. Decoded in blocks, so bad bytes are let through and found in their line."""
+    for number, line in enumerate(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline=""), 1):
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise MediaError(f"line {number}: not valid UTF-8") from error
+        yield line
 
 
 def _value(cell: str) -> str | int | float | bool:
@@ -91,4 +103,4 @@ def _value(cell: str) -> str | int | float | bool:
         return _BOOLEAN[cell.lower()]
     if _INTEGER.fullmatch(cell):
         return int(cell)
-    return float(cell) if _NUMBER.fullmatch(cell) else cell
+    return float(cell) if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)) else cell

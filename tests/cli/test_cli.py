@@ -158,6 +158,7 @@ def test_a_folder_without_media_and_one_where_all_fails(run, tmp_path):
     status, _, err = run("index", "empty", "--model", "fake")
     assert status == 1
     assert "no picture, sound or text" in err
+    assert not (tmp_path / "indexes" / "empty").exists()
     (tmp_path / "empty" / "bad.png").write_bytes(b"x")
     assert run("index", "empty", "--model", "fake")[0] == 1
 
@@ -214,7 +215,8 @@ def test_models(run):
     found = {card["name"]: card for card in json.loads(run("models", "list", "--json")[1])}
     assert found["fake"]["installed"] is True
     assert found["lite"]["dim"] <= 512
-    assert "lite2" in run("models", "list")[1]
+    assert "lite2" in run("models")[1]
+    assert json.loads(run("models", "--json")[1]) == list(found.values())
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
@@ -233,6 +235,7 @@ def test_a_run_that_is_stopped_keeps_what_was_finished_and_goes_on(tmp_path, sto
         process.send_signal(stop)
         _, err = process.communicate()
         assert "Traceback" not in err
+        assert stop is signal.SIGKILL or process.returncode == 0 or "the same command goes on" in err
         assert verified(tmp_path / "i")
         assert count(tmp_path / "i") >= held
         held = count(tmp_path / "i")

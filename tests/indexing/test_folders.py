@@ -289,5 +289,16 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again(index, media, monke
 def test_progress_is_told(index, media):
     told = []
     index.add([media], progress=told.append)
-    assert told[-1].scanned
-    assert (told[-1].found, told[-1].added) == (8, 8)
+    assert (told[-1].total, told[-1].added) == (8, 8)
+
+
+def test_files_are_counted_beside_a_run_that_takes_long(index, media, monkeypatch):
+    monkeypatch.setattr("mmsearch.indexing.run.COUNT_AFTER_SECONDS", 0)
+    monkeypatch.setattr("mmsearch.indexing.run.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("mmsearch.indexing.pipeline.JOBS", 1)
+    for number in range(300):
+        picture("red", (200, 200 + number)).save(media / f"{number}.png")
+    totals = []
+    index.add([media], exclude=["*.md"], progress=lambda now: totals.append((now.added, now.total)))
+    assert any(total == 307 and added < 300 for added, total in totals)
+    assert totals[-1] == (307, 307)

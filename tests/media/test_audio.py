@@ -252,9 +252,26 @@ def test_arrays_that_are_no_sound(samples, rate, reason):
 def test_files_that_cannot_be_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "gone.mp3").symlink_to(tmp_path / "nowhere")
-    for name, reason in (("pipe.mp3", "not a regular file"), ("gone.mp3", "no such file"), (".", "is a directory")):
+    (tmp_path / "loop.mp3").symlink_to(tmp_path / "loop.mp3")
+    (tmp_path / "empty.mp3").touch()
+    for name, reason in (
+        ("pipe.mp3", "not a regular file"),
+        ("gone.mp3", "no such file"),
+        ("loop.mp3", "symbolic links"),
+        ("empty.mp3", "empty: 0 bytes"),
+        (".", "is a directory"),
+    ):
         with pytest.raises(MediaError, match=reason):
             audio.decode(tmp_path / name, SPEC)
+        with pytest.raises(MediaError, match=reason):
+            audio.clip(tmp_path / name, 0, 1)
+
+
+def test_a_file_that_may_not_be_read(as_nobody, tmp_path):
+    (tmp_path / "a.wav").write_bytes(encoded(sine(1, 8_000), 8_000))
+    (tmp_path / "a.wav").chmod(0)
+    code = "try: mmsearch.media.audio.clip(Path('a.wav'), 0, 1)\nexcept MediaError as e: print(e)"
+    assert as_nobody(code) == "permission denied\n"
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
@@ -270,3 +287,16 @@ def test_clips_hold_the_seconds_asked_for(rate, tmp_path):
     assert len(soundfile.read(io.BytesIO(audio.clip(data, 8, 99)))[0]) == min(rate, 22_050)
     with pytest.raises(MediaError, match="no sound between 20 and 30 s"):
         audio.clip(data, 20, 30)
+
+
+@pytest.mark.parametrize(("start", "end"), [(2, 1), (1, 1), (1.1, 1.0)])
+def test_a_clip_that_ends_before_it_begins_is_an_error(start, end):
+    for source in (encoded(sine(3, 8_000), 8_000), (sine(3, 8_000), 8_000)):
+        with pytest.raises(MediaError, match="no sound between"):
+            audio.clip(source, start, end)
+
+
+def test_long_clips_are_encoded_whole():
+    made, rate = soundfile.read(io.BytesIO(audio.clip((sine(200, 22_050), 22_050), 10, 190)))
+    assert len(made) == 180 * rate
+    assert np.abs(made[-rate:]).max() == pytest.approx(0.5, abs=0.05)

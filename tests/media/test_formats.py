@@ -38,6 +38,9 @@ def sound(name):
         ("a.jpg.", None),
         ("a.jpg ", None),
         ("a.json", None),
+        ("a.oga", Modality.AUDIO),
+        ("a.b.Tif", Modality.IMAGE),
+        ("a.jpg.part", None),
         ("", None),
     ],
 )
@@ -63,8 +66,9 @@ def test_sounds_are_known_by_their_first_bytes(name):
     assert (found.name, found.modality) == (name, Modality.AUDIO)
 
 
-def test_an_mp3_may_begin_with_a_tag():
+def test_an_mp3_may_begin_with_a_tag_or_a_frame():
     assert content_of(b"ID3\x04\0\0\0\0\0\x00").name == "MP3"
+    assert content_of(b"\xff\xfb\x90\x64").name == "MP3"
 
 
 def test_text_is_valid_utf8_without_nul_even_when_the_head_cuts_a_character():
@@ -73,5 +77,6 @@ def test_text_is_valid_utf8_without_nul_even_when_the_head_cuts_a_character():
     assert content_of(b"x" * 14 + euro[:2]).modality is Modality.TEXT
     assert content_of(euro[1:]) is None
     assert content_of(b"a\0b") is None
+    assert content_of(b"caf\xe9 in latin-1") is None
     assert content_of(b"\xff\xfe\xfa\xf0" * 4) is None
     assert content_of(b"") is None

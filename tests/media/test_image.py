@@ -282,6 +282,36 @@ def test_files_that_cannot_be_opened(tmp_path):
             image.decode(tmp_path / name, SPEC)
 
 
+def test_a_file_that_may_not_be_read(as_nobody, tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(scene(9, 9), "PNG"))
+    (tmp_path / "a.png").chmod(0)
+    code = "try: mmsearch.media.image.thumbnail(Path('a.png'))\nexcept MediaError as e: print(e)"
+    assert as_nobody(code) == "permission denied\n"
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9\n.png")
+    path.write_bytes(encoded(Image.new("RGB", (9, 9), RED), "PNG"))
+    assert (content(path) == RED).all()
+
+
+def weights(size, wanted):
+    """Catmull-Rom with antialiasing, a row per output pixel: Keys 1981, eq. 4 with a = -1/2, widened by the scale."""
+    scale = size / wanted
+    at = (np.arange(size) + 0.5 - (np.arange(wanted)[:, None] + 0.5) * scale) / max(scale, 1)
+    x = np.abs(at)
+    cubic = np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
+    return cubic / cubic.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (64, 64), (40, 30), (150, 380)])
+def test_equals_bicubic_interpolation_in_numpy(size):
+    picture = scene(*size)
+    across, down = weights(size[0], 64), weights(size[1], 64)
+    expected = np.einsum("yh,hwc,xw->yxc", down, np.asarray(picture, float), across).clip(0, 255)
+    assert np.abs(content(picture, SQUASH) - expected).max() < 1.5
+
+
 def test_too_many_pixels_are_refused_by_the_header():
     width, height = 30_000, 20_000
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)

@@ -1,3 +1,4 @@
+import os
 import stat
 
 import pytest
@@ -47,6 +48,11 @@ def test_the_name_of_a_file_is_never_a_number(load):
     assert load(b"file,x\n2024,1\n") == {"2024": {"x": 1}}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_end_will_do(load, end):
+    assert load(f"file,a{end}x.jpg,1{end}y.jpg,2{end}".encode()) == {"x.jpg": {"a": 1}, "y.jpg": {"a": 2}}
+
+
 @pytest.mark.parametrize("key", ["file_name", "file", "path", "name"])
 def test_any_of_four_fields_names_the_file(load, key):
     assert load(jsonl=f'{{"{key}": "./a//b/../x.jpg", "n": [1, {{"deep": null}}]}}'.encode()) == {
@@ -73,7 +79,7 @@ def test_jsonl_wins_over_csv_field_by_field(load):
         (b"file,a\n,1\n", r"metadata.csv: line 2: no file is named"),
         (b'file,a\n"x.jpg,1\n', r"metadata.csv: line \d+: unexpected end"),
         (b'file,a\n"x"y,1\n', r"metadata.csv: line 2: "),
-        (b"file,a\n\xff.jpg,1\n", r"metadata.csv: line \d+: 'utf-8' codec"),
+        (b"file,a\n\xff.jpg,1\n", r"metadata.csv: line 2: not valid UTF-8"),
         (b"file,a\nx.jpg," + b"x" * 200_000 + b"\n", r"metadata.csv: line 2: field larger"),
         (b"", r"metadata.csv: empty: 0 bytes"),
     ],
@@ -102,6 +108,11 @@ def test_malformed_json_lines_name_the_line(load, content, reason):
 
 def test_a_sidecar_of_only_a_header_says_nothing(load):
     assert load(b"file,a\n", b"\n\n") == {}
+
+
+def test_a_fifo_is_no_sidecar(load, tmp_path):
+    os.mkfifo(tmp_path / "metadata.csv")
+    assert load() == {}
 
 
 def test_an_unreadable_sidecar_is_an_error_and_a_shut_folder_none(as_nobody, tmp_path):

@@ -197,6 +197,35 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
             text.decode(tmp_path / name, spec())
 
 
+def test_broken_links_loops_and_shut_files(as_nobody, tmp_path):
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
+    for name, reason in (("gone.txt", "no such file"), ("loop.txt", "symbolic links")):
+        with pytest.raises(MediaError, match=reason):
+            text.decode(tmp_path / name, spec())
+        with pytest.raises(MediaError, match=reason):
+            text.records(tmp_path / name, spec())
+    (tmp_path / "shut.txt").write_text("words")
+    (tmp_path / "shut.txt").chmod(0)
+    code = "try: text.records(Path('shut.txt'), None)\nexcept MediaError as e: print(e)"
+    assert as_nobody(code) == "permission denied\n"
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9\n.txt")
+    path.write_text("words")
+    assert passages(path) == ["words"]
+
+
+@given(st.text(max_size=200))
+def test_spans_count_characters_of_what_was_written(written):
+    if "\0" in written or not written.strip():
+        return
+    found = list(text.decode(codecs.BOM_UTF8 + written.encode(), spec(5)).segments)
+    assert all(written[one.start : one.end] == one.content for one in found)
+    assert "".join("".join(one.content.split()) for one in found) == "".join(written.split())
+
+
 def lines(*rows):
     return b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows)
 
