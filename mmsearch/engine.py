@@ -62,6 +62,7 @@ class Index:
         self._guard = threading.RLock()
         recorded = store.model
         if isinstance(model, str) and model != recorded["name"]:
+            store.close()
             raise ModelMismatch(
                 f"the index {store.folder} was built with the model {recorded['name']}, not {model}; "
                 f"open it without naming a model, or make another index"

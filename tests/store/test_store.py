@@ -38,9 +38,9 @@ def test_an_older_format_is_brought_up_to_date_when_it_is_opened(store, monkeypa
     more = ("ALTER TABLE items ADD COLUMN colour TEXT",)
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, more))
     monkeypatch.setattr(migrations, "FORMAT", migrations.FORMAT + 1)
-    with Store.open(store.folder).writer() as writer:
-        writer.commit([put(1, "a")])
     again = Store.open(store.folder)
+    with again.writer() as writer:
+        writer.commit([put(1, "a")])
     assert again.query("SELECT key, colour FROM items") == [("a", None)]
     again.close()
 
