@@ -1,4 +1,7 @@
-"""`Index`: the engine as a user holds it. It wires the parts together and has no logic of its own."""
+"""`Index`: the engine as a user holds it. It wires the parts together and has no logic of its own.
+
+What only indexing or only evaluation needs is imported there: a search is often a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
 from mmsearch.errors import MediaError, ModelMismatch
-from mmsearch.indexing.roots import resolve
-from mmsearch.indexing.run import Run
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
 from mmsearch.search.searcher import Searcher
@@ -128,6 +129,9 @@ class Index:
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
+        from mmsearch.indexing.roots import resolve
+        from mmsearch.indexing.run import Run
+
         wanted = [Path(path).expanduser() for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
         for path in wanted:
             if not os.path.lexists(path):
@@ -150,6 +154,8 @@ class Index:
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
+        from mmsearch.indexing.run import Run
+
         model = self.model
         with self._store.writer(wait=wait) as writer:
             return Run(self._store, writer, model, progress=progress).add_records(records)

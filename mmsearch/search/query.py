@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.store.shard import Group
-    from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Metadata
+    from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Medium, Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,21 +135,32 @@ def _check(query: Query, model: Model) -> None:
 
 def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[Any] | str]:  # noqa: ANN401
     """What a part of a query is cut into; the same way as when it is indexed."""
-    from mmsearch.media import audio, image, text
-
     source = Path(part).expanduser() if isinstance(part, str) and modality is not Modality.TEXT else part
     try:
-        if modality is Modality.IMAGE and inputs.image is not None:
-            medium = image.decode(source, inputs.image)
-        elif modality is Modality.AUDIO and inputs.audio is not None:
-            medium = audio.decode(source, inputs.audio)
-        else:
-            assert inputs.text is not None
-            medium = text.decode(source, inputs.text)
-        return [segment.content for segment in medium.segments]
+        return [segment.content for segment in _medium(source, modality, inputs).segments]
     except MediaError as error:
         shown = f" {source}" if isinstance(source, Path) else ""
         raise QueryError(f"cannot ask with the {modality}{shown}: {error}") from error
+
+
+def _medium(source: Any, modality: Modality, inputs: InputSpec) -> Medium:  # noqa: ANN401
+    """Decoders are imported when they are needed: a text question should not wait for Pillow and soundfile."""
+    match modality:
+        case Modality.IMAGE:
+            from mmsearch.media import image
+
+            assert inputs.image is not None
+            return image.decode(source, inputs.image)
+        case Modality.AUDIO:
+            from mmsearch.media import audio
+
+            assert inputs.audio is not None
+            return audio.decode(source, inputs.audio)
+        case Modality.TEXT:
+            from mmsearch.media import text
+
+            assert inputs.text is not None
+            return text.decode(source, inputs.text)
 
 
 def _vector(vector: NDArray[Any]) -> FloatArray:
