@@ -123,7 +123,7 @@ def search(
     with open_index(locate(index), create=False) as opened:
         hits = opened.search(text, image=image, audio=audio, target=wanted, k=k, where=where, rerank=rerank)
     if gallery is not None:
-        present.gallery(gallery, [(present.asked(hits.query), hits)], "mmsearch")
+        present.gallery(gallery, [(text or "Like this", hits)], "mmsearch")
     if as_json:
         _print_json(present.hits_json(hits))
     elif paths:

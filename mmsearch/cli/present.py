@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.measures import Estimate
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.store.statistics import Counts
-    from mmsearch.types import Hit, Hits, Metadata, Report
+    from mmsearch.types import Hit, Hits, Report
 
 EXCERPT = 160
 COLUMNS = 3  # directions side by side: they fit a terminal of 80 characters
@@ -62,11 +62,6 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "metadata": dict(hit.metadata),
         "why": list(hit.why),
     }
-
-
-def asked(query: Metadata) -> str:
-    """A question in words."""
-    return " + ".join(str(query[part]) for part in ("text", "image", "audio", "vector") if part in query)
 
 
 def hits(found: Hits) -> None:
