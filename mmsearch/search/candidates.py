@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mmsearch.types import FloatArray, Modality
+    from mmsearch.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Candidates:
     Attributes:
         items: item ids `(n,)` int64, distinct.
         segments: segment ids `(n,)` int64.
-        modalities: of the segments.
+        modalities: of the segments, `(n,)` objects of `Modality`.
         cosines: `(n,)` float32, of question and segment.
         scores: `(n,)` float32, what the order follows.
         history: for each reranker that was applied, its name and the place that each candidate had before, from 1.
@@ -30,7 +30,7 @@ class Candidates:
 
     items: NDArray[np.int64]
     segments: NDArray[np.int64]
-    modalities: tuple[Modality, ...]
+    modalities: NDArray[np.object_]
     cosines: FloatArray
     scores: FloatArray
     history: tuple[tuple[str, NDArray[np.int64]], ...] = ()
@@ -44,7 +44,7 @@ class Candidates:
         return Candidates(
             self.items[order],
             self.segments[order],
-            tuple(self.modalities[i] for i in order),
+            self.modalities[order],
             self.cosines[order],
             self.scores[order] if scores is None else scores,
             tuple((name, places[order]) for name, places in self.history),
@@ -60,7 +60,7 @@ class Candidates:
         return Candidates(
             np.concatenate([self.items, tail.items]),
             np.concatenate([self.segments, tail.segments]),
-            self.modalities + tail.modalities,
+            np.concatenate([self.modalities, tail.modalities]),
             np.concatenate([self.cosines, tail.cosines]),
             np.concatenate([self.scores, tail.scores]),
             tuple((name, np.concatenate([a, b])) for (name, a), (_, b) in zip(self.history, tail.history, strict=True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ PRIOR = 100  # rows of mean zero that a modality's mean is mixed with, so that a
 LARGEST_K = 100_000
 TOGETHER = 256  # questions embedded at once in a batch; bounds the memory that their media take
 TABLE_SHARE = 0.02  # from this share of a shard's rows on, reading all its ids at once is faster than asking for some
+TABLE_AFTER = 8  # questions to a shard; a process that asks more often is a service, and reads its ids once
 
 
 class Searcher:
@@ -38,7 +40,8 @@ class Searcher:
     def __init__(self, store: Store, model: Model) -> None:
         self._store, self._model = store, model
         self._survivors = Survivors(store)
-        self._tables: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self._tables: dict[int, NDArray[np.int64]] = {}
+        self._asked: Counter[int] = Counter()
 
     def search(
         self,
@@ -164,18 +167,23 @@ class Searcher:
         _, first = np.unique(ids[live, 1], return_index=True)
         kept = live[np.sort(first)]
         cosines = found.cosines[kept]
-        return Candidates(ids[kept, 1], ids[kept, 0], (modality,) * len(kept), cosines, cosines)
+        return Candidates(ids[kept, 1], ids[kept, 0], np.array([modality] * len(kept), object), cosines, cosines)
 
     def _ids(self, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Segment and item ids `(n, 2)` of rows; -1 for rows that died meanwhile."""
-        key = (shard.id, shard.rows)
-        if key not in self._tables and len(offsets) < TABLE_SHARE * shard.rows:
+        """Segment and item ids `(n, 2)` of rows; -1 for rows that died meanwhile.
+
+        A few are asked for; when many are wanted, or some again and again, all ids of the shard are read and kept (16
+        bytes a row). Rows are only ever added, so what was read stays true of the rows that are live.
+        """
+        table = self._tables.get(shard.id, np.empty((0, 2), np.int64))
+        self._asked[shard.id] += 1
+        if len(table) == 0 and len(offsets) < TABLE_SHARE * shard.rows and self._asked[shard.id] <= TABLE_AFTER:
             found = self._store.locate(shard.id, offsets.tolist())
             return np.array([found.get(offset, (-1, -1)) for offset in offsets.tolist()], np.int64).reshape(-1, 2)
-        if key not in self._tables:
-            self._tables = {old: table for old, table in self._tables.items() if old[0] != shard.id}
-            self._tables[key] = self._store.ids(shard.id, shard.rows)
-        return self._tables[key][offsets]
+        if len(table) < shard.rows:
+            table = np.concatenate([table, self._store.ids(shard.id, len(table), shard.rows)])
+            self._tables[shard.id] = table
+        return table[offsets]
 
 
 def _mean(shards: Sequence[Shard], dim: int) -> FloatArray:

@@ -191,17 +191,17 @@ class Store:
             }
         return found
 
-    def ids(self, shard_id: int, rows: int) -> NDArray[np.int64]:
-        """Segment and item id of every row `(rows, 2)`; -1 where it is dead."""
-        table = np.full((rows, 2), -1, np.int64)
+    def ids(self, shard_id: int, start: int, end: int) -> NDArray[np.int64]:
+        """Segment and item ids of the rows from `start` to `end` of a shard `(end - start, 2)`; -1 for the dead."""
+        table = np.full((end - start, 2), -1, np.int64)
         found = self.query(
             'SELECT r."offset", r.segment_id, s.item_id FROM rows r JOIN segments s ON s.id = r.segment_id '
-            'WHERE r.shard_id = ? AND r."offset" < ?',
-            (shard_id, rows),
+            'WHERE r.shard_id = ? AND r."offset" >= ? AND r."offset" < ?',
+            (shard_id, start, end),
         )
         if found:
             array = np.array(found, np.int64)
-            table[array[:, 0]] = array[:, 1:]
+            table[array[:, 0] - start] = array[:, 1:]
         return table
 
     def rows_of(self, segment_ids: Sequence[int], shard_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

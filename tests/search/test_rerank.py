@@ -13,7 +13,7 @@ from mmsearch.types import Modality
 def candidates(n):
     scores = np.linspace(1, 0, n, dtype=np.float32)
     ids = np.arange(n) + 100
-    return Candidates(ids, ids + 1000, (Modality.IMAGE,) * n, scores, scores)
+    return Candidates(ids, ids + 1000, np.array([Modality.IMAGE] * n, object), scores, scores)
 
 
 class Reverse:

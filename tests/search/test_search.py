@@ -25,7 +25,7 @@ def names(hits):
 def test_directions(full, question, target, best):
     hits = full.search(**question, target=target, k=3)
     assert names(hits)[0] == best
-    assert {hit.modality for hit in hits} == {Modality(target)}
+    assert all(hit.modality is Modality(target) for hit in hits)
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
 
 

@@ -47,7 +47,7 @@ class Context:
         for modality in set(candidates.modalities):
             space = self._spaces[modality]
             start = starts[space.name, space.version, space.dim]
-            places = np.flatnonzero([found is modality for found in candidates.modalities])
+            places = np.flatnonzero(candidates.modalities == modality)
             shards = self._snapshot.of("vectors", space.name, space.version, modality)
             found = self._rows(shards, candidates.segments[places].tolist())
             matrix[places, start : start + space.dim] = np.nan_to_num(found)

@@ -39,7 +39,7 @@ class Tags:
             return candidates
         slots, scores = np.arange(len(candidates)), candidates.scores.copy()
         for target in set(candidates.modalities):
-            places = np.flatnonzero([found is target for found in candidates.modalities])
+            places = np.flatnonzero(candidates.modalities == target)
             bonus = self._bonus(query, query.modalities[0], target, candidates.segments[places].tolist())
             order = np.argsort(-(candidates.scores[places] + bonus), kind="stable")
             slots[places] = places[order]
