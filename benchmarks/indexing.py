@@ -20,7 +20,7 @@ from pathlib import Path
 
 from reference import Contender, limit_threads, race, report
 
-THREADS, PHOTOS, ROUNDS = 2, 3000, 3
+THREADS, PHOTOS, ROUNDS = 2, 3000, 2
 
 
 def photos(source: Path | None, folder: Path) -> list[Path]:
