@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/quality.py [MANIFEST...] [--models lite,lite2]
+    python benchmarks/quality.py [MANIFEST...] [--models lite,lite2] [--chains "none;tags"]
 
 Without a manifest, the demo corpus. A data set that may not be copied is named by its place on your disk.
 """
@@ -15,11 +15,10 @@ from pathlib import Path
 
 from reference import RESULTS, machine
 
-CHAINS = ("none", "tags", "tags,mmr")
 SHOWN = ("hit@1", "hit@5", "hit@10", "mrr", "map", "median_rank")
 
 
-def main(manifests: list[Path], models: list[str]) -> None:
+def main(manifests: list[Path], models: list[str], chains: list[str]) -> None:
     import mmsearch
     from mmsearch.demo.corpus import build
 
@@ -31,7 +30,7 @@ def main(manifests: list[Path], models: list[str]) -> None:
             manifests = [corpus.manifest, corpus.topics]
         for manifest in manifests:
             for model in models:
-                for chain in CHAINS:
+                for chain in chains:
                     found = mmsearch.evaluate(manifest, model, rerank=chain)
                     for direction, result in found.directions.items():
                         cells = [
@@ -61,5 +60,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifests", nargs="*", type=Path)
     parser.add_argument("--models", default="lite,lite2")
+    parser.add_argument("--chains", default="none;tags;tags,mmr", help="of rerankers, with ; between them")
     given = parser.parse_args()
-    main(given.manifests, given.models.split(","))
+    main(given.manifests, given.models.split(","), given.chains.split(";"))

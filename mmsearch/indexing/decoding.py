@@ -83,7 +83,7 @@ class Decoder:
             draft.file = None
             yield move
             return
-        copied = self._reuse.copy(content_hash, job)
+        copied = self._reuse.copy(state, job)
         if copied is not None:
             draft.items = copied
         else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import FileJob
 from mmsearch.media import scan, sidecar
+from mmsearch.media.formats import Decoder, format_of
 from mmsearch.store.changes import Annotate, Applied, FileState
 
 if TYPE_CHECKING:
@@ -179,18 +180,26 @@ class _Sidecars:
 
     def metadata(self, path: bytes) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if self._loaded:
+        if self._loaded and not has_records(path):
             for folder in _folders(path):
                 found |= self._loaded.get(folder, {}).get(os.fsdecode(path[len(folder) :]), {})
         return found
 
     def changed(self, path: bytes) -> bool:
-        return any(self._now[folder] != self._before.get(folder, "") for folder in _folders(path))
+        return not has_records(path) and any(
+            self._now[folder] != self._before.get(folder, "") for folder in _folders(path)
+        )
 
     def applied(self) -> Iterator[Applied]:
         for folder, signature in self._now.items():
             if signature != self._before.get(folder, ""):
                 yield Applied(self._root.id, folder, signature)
+
+
+def has_records(path: bytes) -> bool:
+    """Whether a file holds records, which bring metadata of their own; sidecars are for all other files."""
+    known = format_of(path)
+    return known is not None and known.decoder is Decoder.RECORDS
 
 
 @lru_cache(maxsize=1)  # files of one folder come one after the other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import ItemDraft, SegmentDraft
+from mmsearch.indexing.plan import has_records
+from mmsearch.media.formats import format_of
 from mmsearch.store.changes import FileState, Move
 from mmsearch.types import Modality
 
@@ -31,18 +34,18 @@ class Reuse:
     def move(self, job: FileJob, state: FileState) -> Move | None:
         """The change that says that this file is an old one: touched, or renamed. Each file is given away once."""
         known = job.known
+        metadata = None if has_records(state.path) else job.metadata
         if known is not None:
-            return Move(known.id, state) if known.error is None and known.hash == state.hash else None
-        assert state.hash is not None
-        for other in self._store.same_content(state.hash):
+            return Move(known.id, state, metadata) if known.error is None and known.hash == state.hash else None
+        for other in self._alike(state):
             if other.id not in self._moved and not os.path.lexists(self._path(other)):
                 self._moved.add(other.id)
-                return Move(other.id, state)
+                return Move(other.id, state, metadata)
         return None
 
-    def copy(self, content_hash: bytes, job: FileJob) -> list[ItemDraft] | None:
+    def copy(self, state: FileState, job: FileJob) -> list[ItemDraft] | None:
         """The items of another file with the same content, rows and all; None if there is none."""
-        for other in self._store.same_content(content_hash):
+        for other in self._alike(state):
             items = self._items(other, job)
             if items:
                 return items
@@ -69,6 +72,11 @@ class Reuse:
             raise MediaError("a vector must be finite and not all zero")
         return {vector_group(spaces[0], Modality(modality)): (row / norm).astype(np.float32)}
 
+    def _alike(self, state: FileState) -> list[KnownFile]:
+        """Files with the same content that are read in the same way: the name of a text can make it records."""
+        assert state.hash is not None
+        return [f for f in self._store.same_content(state.hash) if format_of(f.path) == format_of(state.path)]
+
     def _path(self, file: KnownFile) -> bytes:
         return os.path.join(self._store.root_path(file.root_id), file.path)  # noqa: PTH118  (bytes)
 
@@ -78,6 +86,7 @@ class Reuse:
         segments: dict[int, SegmentDraft] = {}
         for (
             item_id,
+            stored,
             width,
             height,
             seconds,
@@ -89,7 +98,7 @@ class Reuse:
             end,
             excerpt,
         ) in self._store.query(
-            "SELECT i.id, i.width, i.height, i.seconds, i.characters, i.taken, s.id, s.modality, s.start, "
+            "SELECT i.id, i.metadata, i.width, i.height, i.seconds, i.characters, i.taken, s.id, s.modality, s.start, "
             's."end", s.excerpt FROM items i JOIN segments s ON s.item_id = i.id WHERE i.file_id = ? ORDER BY s.id',
             (other.id,),
         ):
@@ -97,7 +106,8 @@ class Reuse:
                 properties = {
                     "width": width, "height": height, "seconds": seconds, "characters": characters, "taken": taken
                 }  # fmt: skip
-                items[item_id] = ItemDraft(properties=properties, metadata=dict(job.metadata))
+                metadata = json.loads(stored) if has_records(job.state.path) else dict(job.metadata)
+                items[item_id] = ItemDraft(properties=properties, metadata=metadata)
             segments[segment_id] = SegmentDraft(Modality(modality), start, end, excerpt)
             items[item_id].segments.append(segments[segment_id])
         for segment_id, shard_id, offset in self._store.query(

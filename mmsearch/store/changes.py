@@ -61,10 +61,14 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A file has another name, or the same content under another time stamp: nothing but its row changes."""
+    """A file has another name, or the same content under another time stamp; its items stay.
+
+    `metadata` replaces what they have, unless it is None.
+    """
 
     file_id: int
     file: FileState
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
+    from mmsearch.types import Metadata
+
 PARAMETERS = 500  # per statement; SQLite allows at least 999
 INSERTED = {
     "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata"),
@@ -58,14 +60,15 @@ class Transaction:
             match change:
                 case Put():
                     self._put(change)
-                case Move(file_id, file):
+                case Move(file_id, file, metadata):
                     self._sql(
                         "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
                         (file.root_id, file.path, file.size, file.mtime_ns, file.hash, file_id),
                     )
+                    if metadata is not None:
+                        self._annotate(file_id, metadata)
                 case Annotate(file_id, metadata):
-                    self._flush()
-                    self._sql("UPDATE items SET metadata = ? WHERE file_id = ?", (_json(metadata), file_id))
+                    self._annotate(file_id, metadata)
                 case Applied(root_id, folder, signature):
                     self._sql("INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)", (root_id, folder, signature))
                 case Remove(item_ids, file_ids):
@@ -78,6 +81,10 @@ class Transaction:
                         self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
         self._flush()
         return self._added
+
+    def _annotate(self, file_id: int, metadata: Metadata) -> None:
+        self._flush()
+        self._sql("UPDATE items SET metadata = ? WHERE file_id = ?", (_json(metadata), file_id))
 
     def _put(self, put: Put) -> None:
         keys: list[str] = []

@@ -247,6 +247,37 @@ def test_records_in_a_file_are_items_of_their_own(index, media):
     assert len(index) == 10
 
 
+def test_metadata_follow_a_file_that_is_renamed(index, media):
+    (media / "metadata.jsonl").write_text('{"file_name": "red.png", "year": 1}')
+    index.add([media])
+    (media / "red.png").rename(media / "crimson.png")
+    (media / "metadata.jsonl").write_text('{"file_name": "crimson.png", "year": 2}')
+    index.add([media])
+    assert {h.path.name: h.metadata["year"] for h in index.search("red", where="year > 0")} == {"crimson.png": 2}
+
+
+def test_records_keep_their_metadata_when_sidecars_change_and_files_are_copied(index, media):
+    (media / "captions.jsonl").write_text('{"text": "purple rain", "year": 1984}')
+    index.add([media])
+    (media / "metadata.jsonl").write_text('{"file_name": "red.png", "year": 1}')
+    shutil.copy(media / "captions.jsonl", media / "copy.jsonl")
+    (media / "captions.jsonl").rename(media / "moved.jsonl")
+    index.add([media])
+    found = {hit.path.name: hit.metadata for hit in index.search("purple rain", target="text", where="year = 1984")}
+    assert found == {"copy.jsonl": {"year": 1984}, "moved.jsonl": {"year": 1984}}
+
+
+def test_the_same_content_under_a_name_of_another_kind_is_no_copy(full, media):
+    shutil.copy(media / "red.png", media / "red.wav")
+    (media / "line.txt").write_text('{"text": "purple rain"}')
+    full.add([media])
+    shutil.copy(media / "line.txt", media / "line.jsonl")
+    assert "red.wav" in {failure.path.name for failure in full.add([media]).failed}
+    assert {hit.excerpt for hit in full.search("purple rain", target="text", k=2)} == {
+        "purple rain", '{"text": "purple rain"}',
+    }  # fmt: skip
+
+
 def test_a_missing_folder(index, media):
     with pytest.raises(MediaError, match="no file or folder"):
         index.add([media, media / "nowhere"])
