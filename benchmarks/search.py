@@ -27,6 +27,7 @@ def main(rows: int) -> bool:
 
     import mmsearch
     from mmsearch import Query, Record
+    from mmsearch.search import exact
 
     random = np.random.default_rng(0)
     centres = random.standard_normal((1000, DIM))
@@ -71,8 +72,10 @@ def main(rows: int) -> bool:
         )
         best = [int(hit.id) for hit in index.search(vector=questions[0], target="image", k=K)]
         assert best == flat.search(questions[:1], K)[1][0].tolist(), "not the same answers"
+        scan = Contender("scan of the engine", lambda: exact.top([shard], next(ones)[None], K))
         races = [
             race("one question", hits, Contender("bare scan", bare), rounds=60, warmup=5, at_most=1.10),
+            race("the scan alone", scan, Contender("FAISS flat, 1 thread", faiss_one(1)), rounds=40, at_most=1.0),
             race("one question", hits, Contender("FAISS flat, 1 thread", faiss_one(1)), rounds=40),
             race("one question", hits, Contender("FAISS flat, 2 threads", faiss_one(THREADS)), rounds=20),
             race("a batch of 256", batch, Contender("bare scan", bare_batch), rounds=4, warmup=1, at_most=1 / 0.95),
