@@ -129,7 +129,7 @@ class Index:
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
-        from mmsearch.indexing.roots import resolve
+        from mmsearch.indexing.roots import outermost, resolve
         from mmsearch.indexing.run import Run
 
         wanted = [Path(path).expanduser() for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
@@ -138,7 +138,7 @@ class Index:
                 raise MediaError(f"there is no file or folder {path}")
         model = self.model
         with self._store.writer(wait=wait) as writer:
-            roots = [resolve(self._store, writer, path) for path in wanted]
+            roots = [resolve(self._store, writer, path) for path in outermost(wanted)]
             return Run(self._store, writer, model, progress=progress, prune=prune).add_roots(roots, exclude)
 
     def add_items(
@@ -170,7 +170,7 @@ class Index:
         from mmsearch.indexing.removal import find
 
         with self._store.writer(wait=wait) as writer:
-            items, files = find(self._store, [Path(path).expanduser() for path in paths], list(ids))
+            items, files = find(self._store, paths, ids)
             before = count(self._store).items
             writer.commit([Remove(tuple(items), tuple(files))])
             return before - count(self._store).items

@@ -15,11 +15,23 @@ def main() -> None:
 
     try:
         app(prog_name="mmsearch", standalone_mode=True)
-    except MmsearchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except SystemExit:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stderr.close()
+        except OSError as error:
+            sys.exit(_said(error))
+        raise
+    except (MmsearchError, OSError, RuntimeError) as error:
+        # Beside our own: paths that are no paths (too long, or `~nobody/x`), folders that must not be entered.
+        if isinstance(error, RuntimeError) and "home directory" not in str(error):
+            raise
+        sys.exit(_said(error))
     finally:
         gc.freeze()  # nor when the process ends: another 9 %
+
+
+def _said(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 1

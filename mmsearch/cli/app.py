@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmsearch.cli.locate import is_index, locate, place
+from mmsearch.cli.locate import locate, place
 from mmsearch.errors import QueryError, StoreError
 
 app = typer.Typer(
@@ -76,8 +77,9 @@ def index_(
     for path in paths:
         if not path.expanduser().exists():
             raise MediaError(f"there is no file or folder {path}")
-    folder = place(index) if index is not None else place(paths[0].expanduser().absolute().name or "root")
-    is_new = not is_index(folder)
+    first = Path(os.path.abspath(paths[0].expanduser()))  # noqa: PTH100  (resolves `..`, keeps links as they are named)
+    folder = place(index) if index is not None else place(first.name or "root")
+    is_new = not folder.exists()
     with open_index(folder, model) as opened:
         try:
             with bar() as progress:
@@ -86,7 +88,7 @@ def index_(
             print(f"interrupted with {len(opened)} items in {folder}; the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
         counts = opened.counts()
-    if is_new and not report.added and not report.failed:
+    if is_new and not counts.items and not counts.failed:
         shutil.rmtree(folder)  # nothing was found: leave no empty index behind
     elif as_json:
         _print_json(present.report_json(report, folder, counts))
@@ -200,7 +202,7 @@ def verify(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def remove(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.")] = None,
     ids: Annotated[list[str], typer.Option("--id", help="Items by id; may be given several times.")] = [],  # noqa: B006
     index: IndexOption = None,
     as_json: JsonOption = False,

@@ -13,6 +13,8 @@ CATALOG = "catalog.sqlite"
 
 def place(named: str) -> Path:
     """A bare word is a name below `indexes/`; anything with a separator is a path."""
+    if not named.strip():
+        raise IndexNotFound("the name of the index is blank")
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     is_path = named in (".", "..", "~") or any(separator in named for separator in separators)
     return Path(named).expanduser() if is_path else HOME / named

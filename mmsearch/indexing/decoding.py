@@ -17,7 +17,7 @@ from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
 from mmsearch.media import scan
 from mmsearch.media.decode import decode
-from mmsearch.store.changes import Move
+from mmsearch.store.changes import Move, storable
 from mmsearch.types import Medium, Modality
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Decoder:
             if isinstance(job, FileJob):
                 yield from self._file(draft, job)
             else:
-                yield from self._record(draft, job)
+                yield from self._checked_record(draft, job)
         except MediaError as error:
             draft.items.clear()
             draft.errors.append(str(error))
@@ -102,6 +102,12 @@ class Decoder:
             item = ItemDraft(properties=dict(medium.properties), metadata=_storable(metadata))
             draft.items.append(item)
             yield from _segments(draft, item, medium)
+
+    def _checked_record(self, draft: Draft, job: RecordJob) -> Iterator[Piece]:
+        try:
+            yield from self._record(draft, job)
+        except (TypeError, ValueError, AttributeError) as error:  # a caller's value of a type that no field can have
+            raise MediaError(f"a field of the record is not of its type: {error}") from error
 
     def _record(self, draft: Draft, job: RecordJob) -> Iterator[Piece]:
         record = job.record
@@ -188,4 +194,4 @@ def _changed(path: Path, state: FileState) -> bool:
         now = os.stat(path)  # noqa: PTH116  (the fast call: once per file)
     except OSError:
         return True
-    return (now.st_size, now.st_mtime_ns) != (state.size, state.mtime_ns)
+    return (now.st_size, storable(now.st_mtime_ns)) != (state.size, state.mtime_ns)

@@ -6,7 +6,6 @@ files apart, however many there are.
 
 from __future__ import annotations
 
-import glob
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import FileJob
 from mmsearch.media import scan, sidecar
 from mmsearch.media.formats import Decoder, format_of
-from mmsearch.store.changes import Annotate, Applied, FileState
+from mmsearch.store.changes import Annotate, Applied, FileState, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +67,7 @@ Step: TypeAlias = FileJob | Unchanged | Gone | Trouble | Annotate | Applied
 
 
 class Plan:
-    """The steps for one root; `empty` tells afterwards that the walk met no file at all.
+    """The steps for one root; `empty` tells afterwards that there is nothing at all in the folder.
 
     Raises:
         MediaError: the root does not exist or is not a folder.
@@ -77,9 +76,9 @@ class Plan:
     def __init__(self, store: Store, root: Root, exclude: Sequence[str]) -> None:
         self._store, self._root = store, root
         self._walk = _walk(store, root, exclude)
+        self.empty = _is_empty(root)
         self._sidecars = _Sidecars(store, root)
         self._closed: list[bytes] = []
-        self.empty = True
 
     def __iter__(self) -> Iterator[Step]:
         """Walk and compare."""
@@ -98,15 +97,15 @@ class Plan:
         yield from self._sidecars.applied()
 
     def _present(self, entry: scan.Entry, known: KnownFile | None) -> Iterator[Step]:
-        self.empty = False
         path = self._root.absolute(entry.path)
         yield from self._sidecars.visit(entry.path)
-        if known is not None and (known.size, known.mtime_ns) == (entry.size, entry.mtime_ns):
+        mtime_ns = storable(entry.mtime_ns)
+        if known is not None and (known.size, known.mtime_ns) == (entry.size, mtime_ns):
             if known.error is None and self._sidecars.changed(entry.path):
                 yield Annotate(known.id, self._sidecars.metadata(entry.path))
             yield Unchanged(known, path)
         else:
-            state = FileState(self._root.id, entry.path, entry.size, entry.mtime_ns, None)
+            state = FileState(self._root.id, entry.path, entry.size, mtime_ns, None)
             yield FileJob(path, entry.modality, state, known, self._sidecars.metadata(entry.path))
 
     def _known(self) -> Iterator[KnownFile]:
@@ -123,13 +122,15 @@ def files(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Ent
 
 
 def _walk(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Entry | scan.Problem]:
-    return scan.walk(root.path, root.part, (*exclude, *_own_folder(store, root)))
+    """Everything but the index itself, where it lies below the root: its previews are no media of the user's."""
+    own = os.path.relpath(os.fsencode(store.folder.absolute()), root.path) + b"/"
+    return (met for met in scan.walk(root.path, root.part, exclude) if not met.path.startswith(own))
 
 
-def _own_folder(store: Store, root: Root) -> tuple[str, ...]:
-    """A glob for the index itself, where it lies below the root: its previews are no media of the user's."""
-    inside = os.path.relpath(os.fsencode(store.folder.absolute()), root.path)
-    return () if inside.startswith((b"..", b".")) else (glob.escape(os.fsdecode(inside)),)
+def _is_empty(root: Root) -> bool:
+    """Whether a folder has no file in it, of any kind, as the place where a drive is not mounted."""
+    folder = root.absolute(root.part)
+    return folder.is_dir() and not any(names for _, _, names in os.walk(folder))
 
 
 def _merge(
@@ -176,6 +177,7 @@ class _Sidecars:
                 try:
                     self._loaded[folder] = sidecar.load(place)
                 except MediaError as error:
+                    self._now[folder] = self._before.get(folder, "")  # what was read from it before stays
                     yield Trouble(place, str(error))
 
     def metadata(self, path: bytes) -> dict[str, Any]:
@@ -192,7 +194,9 @@ class _Sidecars:
 
     def applied(self) -> Iterator[Applied]:
         for folder, signature in self._now.items():
-            if signature != self._before.get(folder, ""):
+            # Only a folder that was walked as a whole has had its metadata applied to all its files.
+            whole = folder.startswith(self._root.part)
+            if whole and signature != self._before.get(folder, ""):
                 yield Applied(self._root.id, folder, signature)
 
 

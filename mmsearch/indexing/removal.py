@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import QueryError
 from mmsearch.indexing.roots import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from mmsearch.store.store import Store
 
 
-def find(store: Store, paths: Sequence[Path], ids: Sequence[str]) -> tuple[list[int], list[int]]:
+def find(store: Store, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple[list[int], list[int]]:
     """Item ids and file ids for public ids, files and folders.
 
     Raises:
@@ -28,7 +28,9 @@ def find(store: Store, paths: Sequence[Path], ids: Sequence[str]) -> tuple[list[
             raise QueryError(f"no item in the index has the id {key!r}")
         items.append(found[0][0])
     for path in paths:
-        place = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (bytes; links are kept as they were named)
+        if not str(path).strip():
+            raise QueryError("the path to remove is blank")  # an unset variable of a shell, not the current folder
+        place = os.path.abspath(os.fsencode(Path(path).expanduser()))  # noqa: PTH100  (bytes; links are kept as they were named)
         known = locate(store, place)
         inside = _files(store, *known) if known is not None else []
         if known is None:

@@ -116,7 +116,8 @@ class Reuse:
             (other.id,),
         ):
             shard = shards.get(shard_id)
-            if shard is None or segment_id not in segments:
+            if shard is None or offset >= shard.rows or segment_id not in segments:
                 return []  # committed while we looked; encoding it again is always right
             segments[segment_id].rows[shard.group] = np.array(shard.matrix[offset])
-        return list(items.values())
+        unchanged = self._store.file(other.root_id, other.path) == other
+        return list(items.values()) if unchanged and all(made.rows for made in segments.values()) else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mmsearch.indexing.plan import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mmsearch.store.store import Store
@@ -29,6 +30,16 @@ def resolve(store: Store, writer: Writer, path: Path) -> Root:
     for id_, root in inner.items():
         writer.absorb_root(id_, root_id, root[len(_slashed(folder)) :] + b"/")
     return Root(root_id, folder, b"" if is_folder else place[len(_slashed(folder)) :])
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """The paths without those that are another one's, or lie inside another one."""
+    places = {os.path.abspath(os.fsencode(path)): path for path in paths}  # noqa: PTH100  (bytes, as in `resolve`)
+    return [
+        path
+        for place, path in places.items()
+        if not any(place.startswith(_slashed(other)) for other in places if other != place)
+    ]
 
 
 def locate(store: Store, place: bytes) -> tuple[int, bytes, bytes] | None:

@@ -99,9 +99,9 @@ class Run:
                     gone.append(step)
                 else:
                     self._note(step)
-            if gone and plan.empty and not root.part and not self._prune:
+            if gone and plan.empty and not self._prune:
                 self._warnings.append(
-                    f"{os.fsdecode(root.path)} is empty, but {len(gone)} files of it are in the index; "
+                    f"{root.absolute(root.part)} is empty, but {len(gone)} files of it are in the index; "
                     "nothing was removed (is a drive not mounted? --prune removes them)"
                 )
             else:

@@ -71,6 +71,6 @@ def _properties(row: Row) -> Metadata:
 
 
 def _modified(mtime_ns: int | None) -> str | None:
-    if mtime_ns is None:
-        return None
+    if mtime_ns is None or not 0 <= mtime_ns < 2**63 - 1:
+        return None  # before 1970, or beyond what a date can say
     return datetime.fromtimestamp(mtime_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

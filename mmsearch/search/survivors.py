@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from mmsearch.errors import FilterError
 from mmsearch.search.where import FIELDS, metadata_field, parse
 from mmsearch.store.schema import files, items, rows, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,15 +40,18 @@ class Survivors:
             FilterError: the filter cannot be parsed or names an unknown field.
         """
         key = (snapshot.version, where, tuple(shard.id for shard in shards))
-        if key not in self._cache:
-            self._cache[key] = self._select(parse(where), shards)
+        found = self._cache.get(key)
+        if found is None:
+            with _translated():
+                found = self._cache[key] = self._select(parse(where), shards)
             if len(self._cache) > KEPT:
                 self._cache.popitem(last=False)
-        return self._cache[key]
+        return found
 
     def check(self, where: str) -> None:
         """Raise the error of a filter that cannot be used."""
-        self._check(parse(where))
+        with _translated():
+            self._check(parse(where))
 
     def _select(self, parsed: Filter, shards: Sequence[Shard]) -> dict[int, NDArray[np.int64]]:
         self._check(parsed)
@@ -73,3 +78,13 @@ class Survivors:
                     raise FilterError(
                         f"filter: no item has a field {name!r}; beside metadata there are: {', '.join(FIELDS)}"
                     )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Values that SQLite cannot hold, and expressions that are too long for it, are errors of the filter."""
+    try:
+        yield
+    except (OverflowError, UnicodeError, SQLAlchemyError) as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise FilterError(f"filter: the catalog cannot evaluate it: {reason}") from error

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from mmsearch.types import Metadata
 
 
+def storable(mtime_ns: int) -> int:
+    """A time as the catalog can hold it: some file systems have dates beyond 64 bits of nanoseconds."""
+    return max(-(2**63), min(mtime_ns, 2**63 - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """A media file as it was seen: `path` is relative to the root, `hash` is of its content (16 bytes)."""

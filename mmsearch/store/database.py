@@ -18,13 +18,13 @@ BUSY_SECONDS = 30.0
 def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     """An engine for the catalog in `folder`; with `write`, transactions take the write lock when they begin.
 
-    In a folder that cannot be written SQLite cannot keep the files that WAL needs, so the catalog is opened as
-    immutable there. That is sound: nobody can be writing to it.
+    In a folder that cannot be written SQLite cannot make the files that WAL needs. Where a writer left them, they can
+    be read; where there are none, all is in the catalog itself, and it is opened as immutable.
     """
     path = folder.absolute() / name
     mode = "mode=rwc" if write else "mode=rw"
     if not write and not (os.access(folder, os.W_OK) and os.access(path, os.W_OK)):
-        mode = "immutable=1"
+        mode = "mode=ro" if path.with_name(f"{name}-wal").exists() else "immutable=1"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(

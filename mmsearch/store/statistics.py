@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from mmsearch.store.store import Store
 
@@ -33,7 +34,14 @@ def count(store: Store) -> Counts:
         items=store.query("SELECT count(*) FROM items")[0][0],
         segments=sum(segments.values()),
         failed=store.query("SELECT count(*) FROM files WHERE error IS NOT NULL")[0][0],
-        bytes=sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file()),
+        bytes=sum(map(_size, store.folder.rglob("*"))),
         items_by_modality=items,
         segments_by_modality=segments,
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # SQLite's log comes and goes
+        return 0

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 
 from mmsearch.errors import IndexDamaged, IndexNotFound, StoreError
 from mmsearch.store import database, migrations, shard, snapshot
-from mmsearch.store.writer import Writer
+from mmsearch.store.writer import LOCK, Writer, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,29 +88,34 @@ class Store:
         Raises:
             StoreError: the folder holds something else, or cannot be written.
         """
-        catalog = folder / database.CATALOG
-        draft = folder / f"{database.CATALOG}.{os.getpid()}.new"
         try:
-            if folder.exists() and any(not path.name.startswith(database.CATALOG) for path in folder.iterdir()):
-                if not catalog.exists():
-                    raise StoreError(f"{folder} is not empty and is no index; name a new folder")
-            elif not catalog.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                draft.unlink(missing_ok=True)
-                made = database.engine(folder, write=True, name=draft.name)
-                try:
-                    with made.begin() as connection:
-                        migrations.migrate(connection)
-                        connection.exec_driver_sql("INSERT INTO meta VALUES ('model', ?)", (json.dumps(model),))
-                finally:
-                    made.dispose()
-                draft.replace(catalog)
-                shard.sync_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder, wait=database.BUSY_SECONDS):  # two creators must not replace each other's catalog
+                if not (folder / database.CATALOG).exists():
+                    cls._make(folder, model)
         except OSError as error:
             raise StoreError(f"cannot make an index at {folder}: {error.strerror}") from error
         except DatabaseError as error:
             raise _damaged(folder, error) from error
         return cls.open(folder)
+
+    @staticmethod
+    def _make(folder: Path, model: dict[str, Any]) -> None:
+        ours = (database.CATALOG, LOCK)
+        if any(not path.name.startswith(ours) for path in folder.iterdir()):
+            raise StoreError(f"{folder} is not empty and is no index; name a new folder")
+        draft = folder / f"{database.CATALOG}.new"
+        for left in folder.glob(f"{draft.name}*"):  # of a creator that died, its log included
+            left.unlink()
+        made = database.engine(folder, write=True, name=draft.name)
+        try:
+            with made.begin() as connection:
+                migrations.migrate(connection)
+                connection.exec_driver_sql("INSERT INTO meta VALUES ('model', ?)", (json.dumps(model),))
+        finally:
+            made.dispose()
+        draft.replace(folder / database.CATALOG)
+        shard.sync_folder(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -127,6 +132,8 @@ class Store:
         try:
             with store.engine.connect() as connection:
                 found = migrations.check(connection)
+            if found == 0:
+                raise IndexDamaged(f"the catalog of {folder} is empty: it is no index")
             if found < migrations.FORMAT:
                 store.writer(wait=database.BUSY_SECONDS).close()
         except DatabaseError as error:

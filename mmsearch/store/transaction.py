@@ -51,6 +51,7 @@ class Transaction:
         last: dict[str, int] = {name: seq for name, seq in self._sql("SELECT name, seq FROM sqlite_sequence")}
         self._next = {table: last.get(table, 0) + 1 for table in ("files", "items", "segments", "shards")}
         self._added = 0
+        self._bereft: set[int] = set()  # files that lost an item; without any they are forgotten, to be read again
         self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
         self._inserts: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
 
@@ -80,6 +81,12 @@ class Transaction:
                         self._remove(tuple(found))
                         self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
         self._flush()
+        for some in _chunks(tuple(self._bereft)):
+            self._sql(
+                f"DELETE FROM files WHERE id IN ({_marks(some)}) AND error IS NULL "
+                "AND id NOT IN (SELECT file_id FROM items WHERE file_id IS NOT NULL)",
+                some,
+            )
         return self._added
 
     def _annotate(self, file_id: int, metadata: Metadata) -> None:
@@ -176,6 +183,8 @@ class Transaction:
     def _remove(self, item_ids: tuple[int, ...]) -> None:
         for some in _chunks(item_ids):
             marks = _marks(some)
+            lost = self._sql(f"SELECT file_id FROM items WHERE id IN ({marks}) AND file_id IS NOT NULL", some).scalars()
+            self._bereft.update(lost)
             where = f"segment_id IN (SELECT id FROM segments WHERE item_id IN ({marks}))"
             dead = self._sql(f'SELECT shard_id, "offset" FROM rows WHERE {where} ORDER BY 1, 2', some).all()
             self._bury(dead)

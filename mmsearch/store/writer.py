@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DatabaseError
 
 from mmsearch.errors import IndexLocked, StoreError
-from mmsearch.store import database, migrations
+from mmsearch.store import migrations
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active, Transaction
@@ -27,6 +27,25 @@ if TYPE_CHECKING:
     from mmsearch.store.changes import Change
 
 LOCK = "writer.lock"
+
+
+def locked(folder: Path, *, wait: float) -> FileLock:
+    """The writer's lock of an index, held; it goes when it is released, or with the process.
+
+    Raises:
+        IndexLocked: another process holds it after `wait` seconds.
+        StoreError: the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout as error:
+        raise IndexLocked(f"another process is writing to the index {folder}; try again when it is done") from error
+    except OSError as error:
+        raise StoreError(f"cannot write to the index {folder}: {error.strerror}") from error
+    return lock
 
 
 class Writer:
@@ -47,15 +66,7 @@ class Writer:
         Raises:
             IndexLocked: another process is writing.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(folder / LOCK, thread_local=False)
-        try:
-            lock.acquire(timeout=wait)
-        except Timeout as error:
-            raise IndexLocked(f"another process is writing to the index {folder}; try again when it is done") from error
-        except OSError as error:
-            raise StoreError(f"cannot write to the index {folder}: {error.strerror}") from error
+        lock = locked(folder, wait=wait)
         try:
             return cls(folder, engine, lock)
         except BaseException:
@@ -129,6 +140,6 @@ class Writer:
                     handle.truncate(end)
             if not sealed:
                 self._active[group] = Active(id_, path, rows, crc or 0)
-        for path in (*(self._folder / "shards").rglob("*.vec"), *self._folder.glob(f"{database.CATALOG}.*.new*")):
+        for path in (self._folder / "shards").rglob("*.vec"):
             if path not in named:
                 path.unlink()

@@ -178,6 +178,13 @@ def test_a_folder_without_media_and_one_where_all_fails(run, tmp_path):
         (["index", ".", "--model", "nonsense", "--index", "new"], "nonsense"),
         (["eval", "nowhere.json"], "nowhere.json"),
         (["eval", "nowhere.json", "--index", "media", "--model", "fake"], "not both"),
+        (["search", "red", "--where", "width < 99999999999999999999"], "filter"),
+        (["search", "red", "--where", " or ".join(["width = 1"] * 2000)], "filter"),
+        (["search", "red", "--index", ""], "blank"),
+        (["search", "red", "--index", "~nosuchuser/x"], "home"),
+        (["index", "~nosuchuser/x"], "home"),
+        (["index", "a" * 300], "name too long"),
+        (["remove", ""], "blank"),
         (["remove"], "name a file"),
         (["remove", "nowhere"], "nowhere"),
         (["models", "pull", "nonsense"], "nonsense"),
@@ -187,7 +194,7 @@ def test_errors_are_one_line_and_status_1(run, indexed, arguments, said):
     status, out, err = run(*arguments)
     assert status == 1
     assert err.startswith("error: ")
-    assert said in err
+    assert said in err.lower()
     assert "Traceback" not in out + err
 
 

@@ -151,6 +151,50 @@ def test_files_in_a_folder_that_cannot_be_read_are_kept(full, media, monkeypatch
     assert len(full) == 8
 
 
+def test_an_empty_part_of_a_root_is_taken_for_a_drive_that_is_not_mounted(full, media):
+    for path in (media / "sounds").iterdir():
+        path.unlink()
+    report = full.add([media / "sounds"])
+    assert counts(report) == {}
+    assert "not mounted" in report.warnings[0]
+    assert len(full) == 8
+
+
+def test_paths_inside_one_another_are_indexed_once(index, media):
+    assert counts(index.add([media / "sounds", media, media / "red.png", media])) == {"added": 8}
+    assert len(index.search("red low", k=20)) == 8
+
+
+def test_a_root_without_media_is_not_empty(full, media):
+    for path in [*media.rglob("*.*")]:
+        path.unlink()
+    (media / "paper.pdf").write_bytes(b"%PDF")
+    assert counts(full.add([media])) == {"removed": 8}
+
+
+def test_a_date_that_no_calendar_holds(index, media):
+    os.utime(media / "red.png", (9.3e9, 9.3e9))
+    os.utime(media / "blue.png", (-9.3e9, -9.3e9))
+    assert counts(index.add([media])) == {"added": 8}
+    assert counts(index.add([media])) == {"unchanged": 8}
+    assert len(index.search("red", target="image")) == 4
+
+
+def test_a_folder_of_the_name_of_the_index_is_not_left_out(media):
+    (media / "trip" / "index").mkdir(parents=True)
+    picture("black").save(media / "trip" / "index" / "x.png")
+    with mmsearch.open(media / "index", model="fake") as index:
+        assert counts(index.add([media])) == {"added": 9}
+
+
+def test_metadata_reach_all_files_though_one_was_indexed_alone(full, media):
+    (media / "metadata.jsonl").write_text('{"file_name": "red.png", "year": 1}\n{"file_name": "blue.png", "year": 2}')
+    full.add([media / "red.png"])
+    full.add([media / "sounds"])
+    full.add([media])
+    assert {hit.path.name for hit in full.search("red", where="year > 0")} == {"red.png", "blue.png"}
+
+
 def test_roots_never_overlap(index, media):
     index.add([media / "sounds"])
     assert counts(index.add([media])) == {"added": 6, "unchanged": 2}
@@ -233,6 +277,7 @@ def test_metadata_that_changed_are_applied_without_decoding(full, media, no_deco
     (media / "metadata.jsonl").write_text("{nonsense")
     report = full.add([media])
     assert "metadata.jsonl" in report.failed[0].reason
+    assert {h.path.name: h.metadata["year"] for h in full.search("red", where="year > 0")} == {"red.png": 5}
 
 
 def test_records_in_a_file_are_items_of_their_own(index, media):

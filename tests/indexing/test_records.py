@@ -82,6 +82,8 @@ def test_records_without_an_id_get_one(index):
         Record(id="bad", audio=(np.full(50, np.nan), RATE)),
         Record(id="bad", audio=(tone("low"), 0)),
         Record(id="bad", text="  "),
+        Record(id="bad", text=5),
+        Record(id="bad", vectors={"text": "abc"}),
         Record(id="bad", text="half \ud800 character"),
         Record(id="bad", vectors={"image": np.ones(3)}),
         Record(id="bad", vectors={"image": np.zeros(64)}),
@@ -136,8 +138,22 @@ def test_removing_what_is_not_there_removes_nothing(full, media):
         {"ids": ["nobody"]},
         {"paths": [media / "red.png", "/elsewhere"]},
     ):
-        with pytest.raises(QueryError, match=r"nowhere|nobody|elsewhere"):
+        with pytest.raises(QueryError, match=r"nowhere|nobody|elsewhere|blank"):
             full.remove(**asked)
+    assert len(full) == 8
+
+
+def test_removing_the_item_of_a_file_by_id(full, media):
+    (red,) = (item.id for item in full.items() if item.path.name == "red.png")
+    assert full.remove(ids=[red]) == 1
+    assert full.verify() == []
+    assert full.add([media]).added == 1
+
+
+def test_replacing_the_item_of_a_file_by_a_record(full, media):
+    (red,) = (item.id for item in full.items() if item.path.name == "red.png")
+    full.add_items([Record(id=red, text="mine")])
+    assert full.verify() == []
     assert len(full) == 8
 
 

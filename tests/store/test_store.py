@@ -46,14 +46,30 @@ def test_an_older_format_is_brought_up_to_date_when_it_is_opened(store, monkeypa
 
 
 def test_a_creation_that_died_leaves_no_index_and_is_no_obstacle(tmp_path):
-    (tmp_path / "catalog.sqlite.123.new").write_bytes(b"half")
+    (tmp_path / "catalog.sqlite.new").write_bytes(b"half")
+    (tmp_path / "catalog.sqlite.new-wal").write_bytes(b"half")
     with pytest.raises(IndexNotFound):
         Store.open(tmp_path)
     made = Store.create(tmp_path, {"name": "test"})
-    with made.writer():
-        assert not (tmp_path / "catalog.sqlite.123.new").exists()
+    assert not list(tmp_path.glob("*.new*"))
     assert made.model == {"name": "test"}
     made.close()
+
+
+def test_a_catalog_of_zero_bytes_is_no_index(tmp_path):
+    (tmp_path / database.CATALOG).touch()
+    for make in (lambda: Store.open(tmp_path), lambda: Store.create(tmp_path, {"name": "test"})):
+        with pytest.raises(IndexDamaged, match="empty"):
+            make()
+
+
+def test_two_creators_make_one_index(store):
+    with store.writer() as writer:
+        writer.commit([put(1, "a")])
+    again = Store.create(store.folder, {"name": "other"})
+    assert again.model == {"name": "test"}
+    assert count(again).items == 1
+    again.close()
 
 
 def test_there_is_no_index(tmp_path):
