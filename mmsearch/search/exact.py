@@ -5,7 +5,10 @@ A group with another structure (HNSW, IVF) will answer the same call, `top`; wha
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 # runs, so only k runs have to be looked at, and a maximum over a run is a vector instruction.
 RUN = 64
 SCORES = 2**25  # scores held at once (134 MB): a batch of questions is cut so that they fit
+THREADS = min(8, os.cpu_count() or 1)
+PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.02  # a filter that leaves fewer rows than this share has them gathered instead of all scored
 
 
@@ -69,19 +74,44 @@ def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | 
         scores[:, closed] = -np.inf
     elif len(shard.dead):
         scores[:, shard.dead] = -np.inf
-    found = []
-    for score in scores:
+
+    def select(score: FloatArray) -> Found:
         best = _best(score, k)
         best = best[score[best] > -np.inf]
-        found.append(_found(shard, best, score[best]))
-    return found
+        return _found(shard, best, score[best])
+
+    return list(_pool().map(select, scores)) if len(scores) > 1 else [select(scores[0])]
 
 
 def _product(matrix: NDArray[Any], queries: FloatArray) -> FloatArray:
-    """Inner products `(q, n)`; one query is a matrix-vector product, which reads the rows just once."""
-    if len(queries) == 1:
-        return np.asarray(matrix @ queries[0])[None, :]
-    return np.asarray(queries @ matrix.T)
+    """Inner products `(q, n)`."""
+    return _scan(matrix, queries[0])[None, :] if len(queries) == 1 else np.asarray(queries @ matrix.T)
+
+
+def _scan(matrix: NDArray[Any], query: FloatArray) -> FloatArray:
+    """Inner products `(n,)` with one query: bound by memory, so each core reads a part.
+
+    `vecdot` goes row by row at twice the speed of OpenBLAS's matrix-vector product, and gives the same bits however the
+    rows are divided.
+    """
+    scores = np.empty(len(matrix), np.float32)
+    parts = max(1, min(THREADS, matrix.nbytes // PART_BYTES))
+    edges = [len(matrix) * part // parts for part in range(parts + 1)]
+
+    def scan(part: int) -> None:
+        rows = slice(edges[part], edges[part + 1])
+        np.vecdot(matrix[rows], query, out=scores[rows])
+
+    others = [_pool().submit(scan, part) for part in range(1, parts)]
+    scan(0)
+    for other in others:
+        other.result()
+    return scores
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, "mmsearch-scan")
 
 
 def _best(scores: FloatArray, k: int) -> NDArray[np.int64]:

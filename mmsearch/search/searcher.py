@@ -89,7 +89,9 @@ class Searcher:
         ranked: list[NDArray[np.int64]] = []
         for start in range(0, len(queries), TOGETHER):
             embedded = embed(queries[start : start + TOGETHER], self._model)
-            found, spaces = self._candidates(snapshot, embedded, (modality,), max(depth, rerank.POOL), None)
+            found, spaces = self._candidates(
+                snapshot, embedded, (modality,), max(depth, rerank.POOL) if steps else depth, None
+            )
             rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, spaces))
             for question, candidates in zip(embedded, found, strict=True):
                 ranked.append(rerank.apply(rerankers, question, candidates).items[:depth])
