@@ -17,6 +17,7 @@ from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
 from mmsearch.search.searcher import Searcher
 from mmsearch.store.changes import Remove
+from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
@@ -49,7 +50,7 @@ def open_index(path: str | Path, model: str | None = None, *, create: bool = Tru
         ModelError: the model is unknown, or its weights cannot be had.
     """
     folder = Path(path).expanduser()
-    if not create or (folder / "catalog.sqlite").is_file():
+    if not create or (folder / CATALOG).is_file():
         return Index(Store.open(folder), model)
     loaded = registry.load(model or DEFAULT_MODEL)
     return Index(Store.create(folder, identity(loaded)), loaded)

@@ -90,9 +90,12 @@ class Store:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder, wait=database.BUSY_SECONDS):  # two creators must not replace each other's catalog
+            lock = locked(folder, wait=database.BUSY_SECONDS)  # two creators must not replace each other's catalog
+            try:
                 if not (folder / database.CATALOG).exists():
                     cls._make(folder, model)
+            finally:
+                lock.release()
         except OSError as error:
             raise StoreError(f"cannot make an index at {folder}: {error.strerror}") from error
         except DatabaseError as error:
