@@ -90,7 +90,7 @@ def index_(
         counts = opened.counts()
     if is_new and not counts.items and not counts.failed:
         shutil.rmtree(folder)  # nothing was found: leave no empty index behind
-    elif as_json:
+    if as_json:
         _print_json(present.report_json(report, folder, counts))
     else:
         present.report(report, folder, counts)

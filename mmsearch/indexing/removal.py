@@ -32,18 +32,18 @@ def find(store: Store, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple
             raise QueryError("the path to remove is blank")  # an unset variable of a shell, not the current folder
         place = os.path.abspath(os.fsencode(Path(path).expanduser()))  # noqa: PTH100  (bytes; links are kept as they were named)
         known = locate(store, place)
-        inside = _files(store, *known) if known is not None else []
+        inside = _files(store, known[0], known[2]) if known is not None else []
         if known is None:
             for root_id, root in store.roots().items():
                 if root.startswith(place.rstrip(b"/") + b"/"):
-                    inside += _files(store, root_id, root, b"")
+                    inside += _files(store, root_id, b"")
         if not inside:
             raise QueryError(f"nothing in the index is at {path}")
         files += inside
     return items, files
 
 
-def _files(store: Store, root_id: int, _root: bytes, part: bytes) -> list[int]:
+def _files(store: Store, root_id: int, part: bytes) -> list[int]:
     exact = store.file(root_id, part) if part else None
     if exact is not None:
         return [exact.id]

@@ -159,6 +159,9 @@ def test_a_folder_without_media_and_one_where_all_fails(run, tmp_path):
     assert status == 1
     assert "no picture, sound or text" in err
     assert not (tmp_path / "indexes" / "empty").exists()
+    (tmp_path / "empty" / "gone.png").symlink_to("nowhere.png")
+    status, _, err = run("index", "empty", "--model", "fake")
+    assert (status, "gone.png" in err) == (1, True)
     (tmp_path / "empty" / "bad.png").write_bytes(b"x")
     assert run("index", "empty", "--model", "fake")[0] == 1
 
