@@ -1,0 +1,1 @@
+"""Pictures: any file that people have to the square of RGB that an encoder wants."""
