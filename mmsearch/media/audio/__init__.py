@@ -1,0 +1,1 @@
+"""Sounds: any file that has one to windows of mono samples."""
