@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from mmsearch.errors import MediaError
-from mmsearch.media import jsonl
 from mmsearch.media.source import open_source, reason
+from mmsearch.media.text import jsonl
+from mmsearch.media.text.table import value
 from mmsearch.types import Metadata
 
 NAMES: Final = ("metadata.csv", "metadata.jsonl")
 """What a sidecar is called. Where both are there, the fields of the second win."""
 
 _KEYS: Final = ("file_name", "file", "path", "name")
-_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")  # 007 is a name, and 64 bits hold 18 digits
-_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?")
-_BOOLEAN: Final = {"true": True, "false": False}
 
 
 def load(folder: Path) -> Mapping[str, Metadata]:
@@ -82,7 +78,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if len(row) != len(header):
                     raise MediaError(f"line {reader.line_num}: {len(row)} cells under a header of {len(header)}")
                 cells = zip(header, row, strict=True)
-                yield reader.line_num, {key: cell if key in _KEYS else _value(cell) for key, cell in cells if cell}
+                yield reader.line_num, {key: cell if key in _KEYS else value(cell) for key, cell in cells if cell}
         except csv.Error as error:
             raise MediaError(f"line {reader.line_num}: {error}") from error
         except OSError as error:
@@ -96,11 +92,3 @@ def _valid(lines: Iterable[str]) -> Iterator[str]:
         except UnicodeEncodeError as error:
             raise MediaError(f"line {number}: not valid UTF-8") from error
         yield line
-
-
-def _value(cell: str) -> str | int | float | bool:
-    if cell.lower() in _BOOLEAN:
-        return _BOOLEAN[cell.lower()]
-    if _INTEGER.fullmatch(cell):
-        return int(cell)
-    return float(cell) if _NUMBER.fullmatch(cell) and math.isfinite(float(cell)) else cell

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch.errors import MediaError
-from mmsearch.media import jsonl, text
-from mmsearch.types import Medium, Modality, TextSpec
+from mmsearch.media.text import encodings, jsonl
+from mmsearch.media.text import plain as text
+from mmsearch.types import Medium, Modality, Segment, TextSpec
 
 
 def words(passage):
@@ -150,6 +151,13 @@ def test_latin_1_is_the_last_resort():
     assert passages(b"caf\xe9 \x81 x") == ["café \x81 x"]
 
 
+def test_a_file_is_read_as_one_part(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b" one\r\n\r\ntwo ")
+    for source in (b" one\r\n\r\ntwo ", tmp_path / "a.txt"):
+        (medium,) = text.read(source)
+        assert [*medium.segments] == [Segment(" one\r\n\r\ntwo ")]
+
+
 def test_line_ends_stay_as_they_are():
     assert passages(b"one\r\ntwo") == ["one\r\ntwo"]
 
@@ -176,7 +184,7 @@ def test_what_is_no_text(content, reason):
 def test_files_that_cannot_be_read(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "big.txt").write_bytes(b"a word " * 10)
-    monkeypatch.setattr(text, "MAX_BYTES", 64)
+    monkeypatch.setattr(encodings, "MAX_BYTES", 64)
     for name, reason in (
         ("pipe.txt", "not a regular"),
         ("gone", "no such file"),
@@ -194,10 +202,10 @@ def test_broken_links_loops_and_shut_files(as_nobody, tmp_path):
         with pytest.raises(MediaError, match=reason):
             text.decode(tmp_path / name, spec())
         with pytest.raises(MediaError, match=reason):
-            text.records(tmp_path / name, spec())
+            next(text.records(tmp_path / name))
     (tmp_path / "shut.txt").write_text("words")
     (tmp_path / "shut.txt").chmod(0)
-    code = "try: text.records(Path('shut.txt'), None)\nexcept MediaError as e: print(e)"
+    code = "try: next(text.records(Path('shut.txt')))\nexcept MediaError as e: print(e)"
     assert as_nobody(code) == "permission denied\n"
 
 
@@ -220,29 +228,22 @@ def lines(*rows):
     return b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows)
 
 
-def test_records_carry_key_metadata_and_spans():
+def test_records_carry_key_and_metadata_and_are_one_part():
     found = list(
         text.records(
             lines(
                 {"id": "a1", "text": "A dog barks. It is loud.", "year": 2024, "tags": ["x"]},
                 b"",
-                {"id": 7, "caption": "A cat.", "content": "kept"},
+                {"id": 7, "caption": " A cat.", "content": "kept"},
                 {"content": "No key."},
-            ),
-            TextSpec(6, words),
+            )
         )
     )
-    assert [(one.key, one.metadata) for one in found] == [
-        ("a1", {"year": 2024, "tags": ["x"]}),
-        ("7", {"content": "kept"}),
-        (None, {}),
+    assert [(one.key, one.metadata, [*one.segments]) for one in found] == [
+        ("a1", {"year": 2024, "tags": ["x"]}, [Segment("A dog barks. It is loud.")]),
+        ("7", {"content": "kept"}, [Segment(" A cat.")]),
+        (None, {}, [Segment("No key.")]),
     ]
-    assert [[(s.content, s.start, s.end) for s in one.segments] for one in found] == [
-        [("A dog barks.", 0, 12), ("It is loud.", 13, 24)],
-        [("A cat.", 0, 6)],
-        [("No key.", 0, 7)],
-    ]
-    assert found[0].properties == {"characters": 24}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_records_carry_key_metadata_and_spans():
     ],
 )
 def test_a_bad_line_is_named_and_loses_no_other(bad, reason):
-    first, error, last = text.records(lines({"text": "good"}, bad, {"text": "also good"}), spec())
+    first, error, last = text.records(lines({"text": "good"}, bad, {"text": "also good"}))
     assert isinstance(first, Medium)
     assert isinstance(error, MediaError)
     assert re.match(f"line 2: .*{reason}", str(error))
@@ -272,14 +273,15 @@ def test_a_bad_line_is_named_and_loses_no_other(bad, reason):
 
 
 def test_records_of_a_file_with_a_mark_and_of_blank_lines(tmp_path):
-    (one,) = text.records(codecs.BOM_UTF8 + b'{"text": "x"}\r\n', spec())
+    (one,) = text.records(codecs.BOM_UTF8 + b'{"text": "x"}\r\n')
     assert isinstance(one, Medium)
-    (error,) = text.records(b"\n \n", spec())
-    assert str(error) == "no text: only blank lines"
-    with pytest.raises(MediaError, match="no such file"):
-        text.records(tmp_path / "gone.jsonl", spec())
-    with pytest.raises(MediaError, match="empty"):
-        text.records(b"", spec())
+    for source, reason in (
+        (b"\n \n", "no text: only blank lines"),
+        (tmp_path / "gone", "no such file"),
+        (b"", "empty"),
+    ):
+        with pytest.raises(MediaError, match=reason):
+            next(text.records(source))
 
 
 def test_a_line_that_is_too_long_is_skipped(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mmsearch.media.passages import passages
+from mmsearch.media.text.passages import passages
 from mmsearch.types import TextSpec
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch.errors import MediaError
-from mmsearch.media import jsonl
+from mmsearch.media.text import jsonl
 
 _values = st.recursive(
     st.none()
