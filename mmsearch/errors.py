@@ -16,10 +16,11 @@
     │   ├── UnknownModel        no model has that name
     │   ├── WeightsMissing      the weights are not in the cache and could not be fetched
     │   └── WeightsDamaged      the weights are not the ones that were pinned
+    ├── DecoderError            a process that reads media cannot be started
     ├── DatasetError            an evaluation manifest cannot be used
     └── MissingExtra            an optional package is not installed
 
-Errors of other libraries (Pillow, soundfile, SQLAlchemy, ONNX Runtime) are translated where that library is called.
+Errors of other libraries (Pillow, soundfile, PyAV, pypdf, SQLAlchemy) are translated where that library is called.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class WeightsMissing(ModelError):
 
 class WeightsDamaged(ModelError):
     """Weights are not the ones that were pinned."""
+
+
+class DecoderError(MmsearchError):
+    """A process that reads media cannot be started."""
 
 
 class DatasetError(MmsearchError):

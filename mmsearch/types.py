@@ -83,11 +83,15 @@ class Segment:
             sound may be shorter; text `str`.
         start: seconds (audio) or characters (text) from the beginning of the medium; None for a whole picture.
         end: like `start`, exclusive.
+        page: the page that it is, or begins, on; 1 for the first. None where there are no pages.
+        time: for subtitles, the seconds from and to which it is shown.
     """
 
     content: NDArray[Any] | str
     start: float | None = None
     end: float | None = None
+    page: int | None = None
+    time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Medium:
     Attributes:
         modality: what it is.
         segments: an iterator, read once; sounds are decoded while it is read, and may raise `MediaError` then.
-        properties: `width`, `height` (pixels, after orientation), `seconds`, `characters`, `taken` (ISO 8601).
+        properties: `width`, `height` (pixels, after orientation), `seconds`, `characters`, `pages`, `taken` (ISO 8601).
         key: the record's own id, for a file of records (`.jsonl`).
         metadata: the record's own fields, for a file of records.
     """
@@ -164,8 +168,10 @@ class Hit:
         confidence: None until it is calibrated.
         start: seconds (audio) or characters (text) where the best segment begins.
         end: where it ends, exclusive.
+        page: the page that the best segment is, or begins, on; None where there are no pages.
+        time: for subtitles, the seconds from and to which the best segment is shown.
         excerpt: the text of the best segment, shortened; None for pictures and sounds.
-        properties: of the file and the medium: size, modified, width, height, seconds, taken.
+        properties: of the file and the medium: size, modified, width, height, seconds, characters, pages, taken.
         metadata: the user's.
         why: the route and what each reranker did, in words.
     """
@@ -179,10 +185,25 @@ class Hit:
     confidence: float | None = None
     start: float | None = None
     end: float | None = None
+    page: int | None = None
+    time: tuple[float, float] | None = None
     excerpt: str | None = None
     properties: Metadata = field(default_factory=dict)
     metadata: Metadata = field(default_factory=dict)
     why: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where in its file the best segment is, for people: `p. 7`, `1:02.5–1:12.5`; empty for all of it."""
+        heard = (self.start, self.end) if self.modality is Modality.AUDIO else self.time
+        if heard and heard[0] is not None and heard[1] is not None:
+            return f"{_clock(heard[0])}–{_clock(heard[1])}"
+        return f"p. {self.page}" if self.page is not None else ""
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{int(minutes)}:{rest:04.1f}"
 
 
 class Hits(tuple[Hit, ...]):

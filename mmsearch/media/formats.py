@@ -1,59 +1,105 @@
-"""The table of file formats: which suffix is read as what, and which first bytes give a content away.
+"""The table of file formats: which suffix is read as what, by what, and which first bytes give a content away.
 
-A new format is one row here, and nothing else where the decoder already reads it.
+A new format is one row here, and nothing else where a decoder already reads it. The suffix says which modality a file
+is of. Within a modality the content decides: a PNG named `.jpg` is read as PNG. A file whose content is of another
+modality than its suffix says is reported and not indexed.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from mmsearch.types import Modality
 
+READER: Final = 2
+"""Grows when files can be read that could not be before: those that failed are tried again then."""
+
 
 class Decoder(StrEnum):
-    """The function that reads a file. `decode.decode` is the only place that branches on it."""
+    """The function that reads a file, below `mmsearch.media`. Only `decode.read` looks at it."""
 
-    IMAGE = "image.decode"
-    AUDIO = "audio.decode"
-    TEXT = "text.decode"
-    RECORDS = "text.records"
+    IMAGE = "image.decode.decode"
+    AUDIO = "audio.decode.decode"
+    TEXT = "text.plain.read"
+    RECORDS = "text.plain.records"
+    TABLE = "text.table.read"
+    HTML = "text.html.read"
+    PDF = "text.pdf.read"
+    DOCX = "text.docx.read"
+    SUBTITLES = "text.subtitles.read"
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What files of one suffix are."""
+    """A row of the table.
 
+    Attributes:
+        name: what people call it.
+        suffixes: of file names, lower case.
+        modality: what such files are.
+        decoder: what reads them.
+        library: what it is read with.
+        found: what becomes of a file: how many items, of which segments.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
     modality: Modality
     decoder: Decoder
+    library: str
+    found: str
 
 
-_IMAGE = Format(Modality.IMAGE, Decoder.IMAGE)
-_AUDIO = Format(Modality.AUDIO, Decoder.AUDIO)
-_TEXT = Format(Modality.TEXT, Decoder.TEXT)
-_RECORDS = Format(Modality.TEXT, Decoder.RECORDS)
+def _picture(name: str, suffixes: str, library: str = "Pillow", found: str = "one picture") -> Format:
+    return Format(name, tuple(suffixes.split()), Modality.IMAGE, Decoder.IMAGE, library, found)
 
-FORMATS: Final = {
-    ".jpg": _IMAGE,
-    ".jpeg": _IMAGE,
-    ".png": _IMAGE,
-    ".webp": _IMAGE,
-    ".gif": _IMAGE,
-    ".bmp": _IMAGE,
-    ".tif": _IMAGE,
-    ".tiff": _IMAGE,
-    ".wav": _AUDIO,
-    ".flac": _AUDIO,
-    ".ogg": _AUDIO,
-    ".oga": _AUDIO,
-    ".mp3": _AUDIO,
-    ".txt": _TEXT,
-    ".md": _TEXT,
-    ".jsonl": _RECORDS,
-}
+
+def _sound(name: str, suffixes: str, library: str = "libsndfile") -> Format:
+    return Format(name, tuple(suffixes.split()), Modality.AUDIO, Decoder.AUDIO, library, "windows with their seconds")
+
+
+def _text(name: str, suffixes: str, decoder: Decoder, library: str, found: str) -> Format:
+    return Format(name, tuple(suffixes.split()), Modality.TEXT, decoder, library, found)
+
+
+_PASSAGES: Final = "passages"
+
+TABLE: Final = (
+    _picture("JPEG", ".jpg .jpeg .jpe .jfif"),
+    _picture("PNG", ".png .apng", found="one picture, the first frame"),
+    _picture("WebP", ".webp", found="one picture, the first frame"),
+    _picture("GIF", ".gif", found="one picture, the first frame"),
+    _picture("AVIF", ".avif", found="one picture, the first frame"),
+    _picture("HEIC", ".heic .heif .hif", "pillow-heif", "one picture, the main one"),
+    _picture("TIFF", ".tif .tiff", found="a picture for each page; of a pyramid, its whole"),
+    _picture("BMP", ".bmp .dib"),
+    _sound("WAV", ".wav .wave .rf64 .w64", "libsndfile, else PyAV (FFmpeg)"),
+    _sound("AIFF", ".aif .aiff .aifc"),
+    _sound("FLAC", ".flac"),
+    _sound("OGG", ".ogg .oga .opus", "libsndfile, else PyAV (FFmpeg)"),
+    _sound("MP3", ".mp3"),
+    _sound("Core Audio, AU", ".caf .au .snd"),
+    _sound("AAC, Apple Lossless", ".m4a .m4b .aac", "PyAV (FFmpeg)"),
+    _sound("Windows Media Audio", ".wma", "PyAV (FFmpeg)"),
+    _sound("Matroska audio, AC-3, AMR, APE, WavPack", ".mka .weba .ac3 .amr .ape .wv", "PyAV (FFmpeg)"),
+    _sound(
+        "the sound of video", ".mp4 .m4v .mov .3gp .mkv .webm .avi .wmv .flv .mpg .mpeg .mts .m2ts", "PyAV (FFmpeg)"
+    ),
+    _text("plain text", ".txt .text .md .markdown .rst", Decoder.TEXT, "charset-normalizer", _PASSAGES),
+    _text("HTML", ".html .htm .xhtml", Decoder.HTML, "inscriptis", "passages of what a reader sees"),
+    _text("PDF", ".pdf", Decoder.PDF, "pypdf", "passages with their page"),
+    _text("Word", ".docx", Decoder.DOCX, "python-docx", "passages, those of tables included"),
+    _text("subtitles", ".srt .vtt", Decoder.SUBTITLES, "mmsearch", "passages with their times"),
+    _text("CSV", ".csv .tsv", Decoder.TABLE, "csv", "an item for each row with a text; else passages of rows"),
+    _text("JSON Lines", ".jsonl .ndjson", Decoder.RECORDS, "json", "an item for each record"),
+)
+
+FORMATS: Final = {suffix: row for row in TABLE for suffix in row.suffixes}
 
 _BY_ENDING: Final = {os.fsencode(suffix[1:]): known for suffix, known in FORMATS.items()}
 
@@ -74,12 +120,42 @@ _MAGIC: Final = (
     (re.compile(rb"GIF8[79]a"), Content("GIF", Modality.IMAGE)),
     (re.compile(rb"II[*+]\0|MM\0[*+]"), Content("TIFF", Modality.IMAGE)),
     (re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL), Content("BMP", Modality.IMAGE)),
-    (re.compile(rb"(RIFF|RF64|RIFX)....WAVE", re.DOTALL), Content("WAV", Modality.AUDIO)),
+    (re.compile(rb"....ftypavi[fs]", re.DOTALL), Content("AVIF", Modality.IMAGE)),
+    (re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL), Content("HEIF", Modality.IMAGE)),
+    (re.compile(rb"(RIFF|RF64|RIFX)....WAVE|riff\x2e\x91\xcf\x11", re.DOTALL), Content("WAV", Modality.AUDIO)),
+    (re.compile(rb"FORM....AIF[FC]", re.DOTALL), Content("AIFF", Modality.AUDIO)),
     (re.compile(rb"fLaC"), Content("FLAC", Modality.AUDIO)),
     (re.compile(rb"OggS"), Content("OGG", Modality.AUDIO)),
+    (re.compile(rb"caff\x00\x01"), Content("CAF", Modality.AUDIO)),
+    (re.compile(rb"\.snd"), Content("AU", Modality.AUDIO)),
     # An ID3 tag, or the header of an MPEG frame: sync, a version, layer III, a bit rate that exists.
     (re.compile(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]"), Content("MP3", Modality.AUDIO)),
+    (re.compile(rb"....(ftyp|moov|mdat|wide)", re.DOTALL), Content("MP4", Modality.AUDIO)),
+    (re.compile(rb"\x1a\x45\xdf\xa3"), Content("Matroska", Modality.AUDIO)),
+    (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), Content("ASF", Modality.AUDIO)),
+    (re.compile(rb"RIFF....AVI ", re.DOTALL), Content("AVI", Modality.AUDIO)),
+    (re.compile(rb"FLV\x01"), Content("FLV", Modality.AUDIO)),
+    (re.compile(rb"\x00\x00\x01[\xba\xb3]"), Content("MPEG", Modality.AUDIO)),
+    (re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), Content("AAC", Modality.AUDIO)),
+    (re.compile(rb"\x0b\x77"), Content("AC-3", Modality.AUDIO)),
+    (re.compile(rb"#!AMR"), Content("AMR", Modality.AUDIO)),
+    (re.compile(rb"MAC \x96|MAC [\x80-\xff]"), Content("APE", Modality.AUDIO)),
+    (re.compile(rb"wvpk"), Content("WavPack", Modality.AUDIO)),
 )
+
+# Of texts, and so of files that may have no other than printable characters.
+_MARKUP: Final = (
+    (re.compile(rb"%PDF-"), Content("PDF", Modality.TEXT)),
+    (re.compile(rb"(\xef\xbb\xbf)?WEBVTT\s"), Content("WebVTT", Modality.TEXT)),
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html)[\s>]", re.IGNORECASE), Content("HTML", Modality.TEXT)),
+)
+
+_HEAD_BYTES: Final = 16
+
+# No media file begins with 16 bytes without one of these; many a text begins with a word such as `GIF89a`.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+_HELD: Final = {"PDF": Decoder.PDF, "WebVTT": Decoder.SUBTITLES, "HTML": Decoder.HTML}
 
 
 def format_of(path: str | bytes | os.PathLike[str]) -> Format | None:
@@ -100,7 +176,8 @@ def content_of(head: bytes) -> Content | None:
 
     Text has no magic bytes: it is what has no NUL and is valid UTF-8, but for a character that `head` cuts off.
     """
-    for pattern, content in _MAGIC:
+    may_be_media = len(head) < _HEAD_BYTES or _CONTROL.search(head)
+    for pattern, content in (*_MARKUP, *_MAGIC) if may_be_media else _MARKUP:
         if pattern.match(head):
             return content
     if not head or b"\0" in head:
@@ -111,3 +188,33 @@ def content_of(head: bytes) -> Content | None:
         if error.end < len(head) or len(head) - error.start > 3:
             return None
     return Content("text", Modality.TEXT)
+
+
+def decoder_of(suffix: str, modality: Modality, head: bytes) -> Decoder:
+    """What reads a file of a modality: its content decides, then its suffix. The content is not of another modality.
+
+    Pictures and sounds have one decoder each, which looks at the content itself. A text that is not the PDF or the
+    Word file that its suffix says is read as plain text.
+    """
+    if modality is not Modality.TEXT:
+        return _ONLY[modality]
+    if head.startswith(b"PK\x03\x04"):  # a ZIP archive, as Word writes; any other is refused when it is read
+        return Decoder.DOCX
+    content = content_of(head)
+    if content is not None and content.name in _HELD:
+        return _HELD[content.name]
+    row = FORMATS.get(suffix.lower())
+    said = row.decoder if row is not None and row.modality is modality else Decoder.TEXT
+    return Decoder.TEXT if said in (Decoder.PDF, Decoder.DOCX) and content is not None else said
+
+
+_ONLY: Final = {Modality.IMAGE: Decoder.IMAGE, Modality.AUDIO: Decoder.AUDIO}
+
+
+def markdown() -> Iterator[str]:
+    """The table for people, as lines of Markdown."""
+    yield "| | format | suffixes | becomes | read with |"
+    yield "|---|---|---|---|---|"
+    for row in TABLE:
+        cells = (row.modality, row.name, " ".join(f"`{suffix}`" for suffix in row.suffixes), row.found, row.library)
+        yield f"| {' | '.join(cells)} |"

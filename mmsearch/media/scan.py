@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mmsearch.errors import MediaError
 from mmsearch.media.formats import modality_of
@@ -27,9 +27,8 @@ _CHUNK: Final = 1 << 20
 _SIDECARS: Final = frozenset(os.fsencode(name) for name in SIDECARS)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file to index.
+class Entry(NamedTuple):
+    """A file to index. A tuple and no dataclass: it is made for every file of every run.
 
     Attributes:
         path: relative to the root, `/` between its parts. Bytes, because a name need not be valid UTF-8.
@@ -114,8 +113,16 @@ def _folders(base: bytes, folder: bytes, excluded: Callable[[bytes, bytes], bool
     folders = [(folder, iter(_names(base, folder, excluded)))]
     while folders:
         folder, names = folders[-1]
-        for name in names:
+        for name, modality in names:
             path = folder + name
+            if modality is not None:
+                try:
+                    status = os.stat(base + b"/" + path)  # noqa: PTH116
+                except OSError:
+                    yield from _file(base, path)
+                else:
+                    yield Entry(path, status.st_size, status.st_mtime_ns, modality)
+                continue
             if not name.endswith(b"/"):
                 yield from _file(base, path)
                 continue
@@ -129,18 +136,24 @@ def _folders(base: bytes, folder: bytes, excluded: Callable[[bytes, bytes], bool
             folders.pop()
 
 
-def _names(base: bytes, folder: bytes, excluded: Callable[[bytes, bytes], bool]) -> list[bytes]:
-    """Names worth a closer look, sorted as their paths sort: folders count with their `/` (`a.txt` < `a/b` < `a0`)."""
-    names = []
+def _names(base: bytes, folder: bytes, excluded: Callable[[bytes, bytes], bool]) -> list[tuple[bytes, Modality | None]]:
+    """Names worth a closer look, sorted as their paths sort: folders count with their `/` (`a.txt` < `a/b` < `a0`).
+
+    A plain file that can be read comes with its modality, folders and links come without.
+    """
+    names: list[tuple[bytes, Modality | None]] = []
     with os.scandir(base + b"/" + folder) as entries:
         for entry in entries:
             name = entry.name
             if name.startswith(b".") or name in _SIDECARS or excluded(folder, name):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                names.append(name + b"/")
-            elif entry.is_symlink() or (modality_of(name) and entry.is_file(follow_symlinks=False)):
-                names.append(name)
+            if entry.is_file(follow_symlinks=False):
+                if (modality := modality_of(name)) is not None:
+                    names.append((name, modality))
+            elif entry.is_dir(follow_symlinks=False):
+                names.append((name + b"/", None))
+            elif entry.is_symlink():
+                names.append((name, None))
     names.sort()
     return names
 

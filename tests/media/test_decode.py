@@ -8,7 +8,7 @@ import soundfile
 from PIL import Image
 
 from mmsearch.errors import MediaError
-from mmsearch.media.decode import decode
+from mmsearch.media.decode import read
 from mmsearch.types import AudioSpec, ImageSpec, InputSpec, Medium, Modality, TextSpec
 
 SPEC = InputSpec(ImageSpec(32, 32), AudioSpec(8_000), TextSpec(20, lambda passage: len(passage.split())))
@@ -34,24 +34,24 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("modality", Modality)
-def test_every_modality_is_decoded_from_bytes_and_paths(modality, tmp_path):
+def test_every_modality_is_read_from_bytes_and_paths(modality, tmp_path):
     content, suffix, _ = CONTENTS[modality]
     (tmp_path / "a").write_bytes(content)
     for source in (content, tmp_path / "a"):
-        (medium,) = decode(source, modality, SPEC, suffix)
+        (medium,) = read(source, modality, SPEC, suffix)
         assert isinstance(medium, Medium)
         assert medium.modality is modality
         assert len(list(medium.segments)) == 1
 
 
 def test_records_are_several_media():
-    good, bad = decode(b'{"text": "x", "id": 1}\n{', Modality.TEXT, SPEC, ".JSONL")
+    good, bad = read(b'{"text": "x", "id": 1}\n{', Modality.TEXT, SPEC, ".JSONL")
     assert good.key == "1"
     assert isinstance(bad, MediaError)
 
 
 def test_an_unknown_suffix_leaves_it_to_the_modality():
-    (medium,) = decode(b"words", Modality.TEXT, SPEC, ".log")
+    (medium,) = read(b"words", Modality.TEXT, SPEC, ".log")
     assert [segment.content for segment in medium.segments] == ["words"]
 
 
@@ -63,27 +63,27 @@ def test_a_wrong_suffix_names_both_modalities(said, held):
     content, _, name = CONTENTS[held]
     suffix = CONTENTS[said][1]
     with pytest.raises(MediaError) as caught:
-        decode(content, said, SPEC, suffix)
+        list(read(content, said, SPEC, suffix))
     assert str(caught.value) == f"the suffix {suffix} says {said}, but the content is {name}"
 
 
 def test_a_picture_named_as_records_is_one_error():
     with pytest.raises(MediaError, match=r"the suffix \.jsonl says text, but the content is image \(PNG\)"):
-        decode(picture(), Modality.TEXT, SPEC, ".jsonl")
+        list(read(picture(), Modality.TEXT, SPEC, ".jsonl"))
 
 
 def test_a_broken_file_of_the_right_kind_keeps_its_own_reason():
     with pytest.raises(MediaError, match="truncated|broken"):
-        decode(picture()[:60], Modality.IMAGE, SPEC, ".png")
+        list(read(picture()[:60], Modality.IMAGE, SPEC, ".png"))
     with pytest.raises(MediaError, match="empty: 0 bytes"):
-        decode(b"", Modality.IMAGE, SPEC, ".png")
+        list(read(b"", Modality.IMAGE, SPEC, ".png"))
 
 
 @pytest.mark.parametrize("modality", Modality)
 def test_a_modality_that_the_model_does_not_know(modality):
     content, suffix, _ = CONTENTS[modality]
     with pytest.raises(MediaError, match=f"the model does not know the modality {modality}"):
-        decode(content, modality, InputSpec(), suffix)
+        list(read(content, modality, InputSpec(), suffix))
 
 
 def test_importing_it_loads_no_decoder():

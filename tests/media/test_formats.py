@@ -1,11 +1,12 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
-from mmsearch.media.formats import FORMATS, Decoder, content_of, format_of, modality_of
+from mmsearch.media.formats import FORMATS, Decoder, content_of, format_of, markdown, modality_of
 from mmsearch.types import Modality
 
 
@@ -80,3 +81,37 @@ def test_text_is_valid_utf8_without_nul_even_when_the_head_cuts_a_character():
     assert content_of(b"caf\xe9 in latin-1") is None
     assert content_of(b"\xff\xfe\xfa\xf0" * 4) is None
     assert content_of(b"") is None
+
+
+def test_the_readme_has_the_table():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(markdown()) in readme
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"The wide river",
+        b"GIF89a is a format",
+        b"ID3 tags are",
+        b"OggS and",
+        b"wvpk etc",
+        b"RIFFs of WAVEs",
+        b"BM",
+        b".snd",
+    ],
+)
+def test_words_that_formats_begin_with_are_words(text):
+    assert content_of(text + b" and so on, for a while.\r\n\tAnd on.").name == "text"
+
+
+def test_an_old_code_page_is_no_mp3():
+    assert content_of("явление природы, которое".encode("cp1251")) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [(b"%PDF-1.7\n", "PDF"), (b"WEBVTT\n\n", "WebVTT"), (b" <!DOCTYPE html>", "HTML"), (b"<html lang=en>", "HTML")],
+)
+def test_texts_with_a_form_of_their_own(head, name):
+    assert (content_of(head).name, content_of(head).modality) == (name, Modality.TEXT)
