@@ -61,7 +61,7 @@ def main(source: Path | None) -> bool:
     import mmsearch
     from mmsearch.encoders import registry
     from mmsearch.encoders.base import Batch
-    from mmsearch.media import image
+    from mmsearch.media.image import decode as image
     from mmsearch.types import Modality, Role
 
     model = registry.load("lite")

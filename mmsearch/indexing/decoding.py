@@ -6,31 +6,29 @@ memory than a short one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
-from mmsearch.media import scan
-from mmsearch.media.decode import decode
+from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media.text.document import in_passages
 from mmsearch.store.changes import Move, storable
 from mmsearch.types import Medium, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from mmsearch.indexing.reuse import Reuse
+    from mmsearch.media.reader import InProcess, Reader, Readers
     from mmsearch.store.changes import FileState
     from mmsearch.types import InputSpec, Metadata, Record
-
-IN_MEMORY_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,16 @@ Piece: TypeAlias = ToEncode | Decoded | Move
 class Decoder:
     """Turns jobs into pieces. Safe to use from several threads."""
 
-    def __init__(self, inputs: InputSpec, reuse: Reuse) -> None:
+    def __init__(
+        self, inputs: InputSpec, reuse: Reuse, readers: Readers | InProcess, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         self._inputs, self._reuse = inputs, reuse
+        self._readers, self._timeout = readers, timeout
         self._claim = threading.Lock()
+
+    def interrupt(self) -> None:
+        """Let no thread wait for a file that is being read."""
+        self._readers.interrupt()
 
     def pieces(self, job: Job) -> Iterator[Piece]:
         """The pieces of a job, ending with `Decoded` or `Move`. Bad media end up as errors of the draft."""
@@ -75,24 +80,25 @@ class Decoder:
 
     def _file(self, draft: Draft, job: FileJob) -> Iterator[Piece]:
         draft.file = job.state
-        source, content_hash = _read(job.path, job.modality)
-        state = draft.file = replace(job.state, hash=content_hash)
-        with self._claim:  # two new copies must not both take the place of one vanished file
-            move = self._reuse.move(job, state)
-        if move is not None:
-            draft.file = None
-            yield move
-            return
-        copied = self._reuse.copy(state, job)
-        if copied is not None:
-            draft.items = copied
-        else:
-            yield from self._decode(draft, job, source)
+        with self._readers.take(self._timeout) as reader:
+            content_hash = reader.open(job.path, job.modality)
+            state = draft.file = replace(job.state, hash=content_hash)
+            with self._claim:  # two new copies must not both take the place of one vanished file
+                move = self._reuse.move(job, state)
+            if move is not None:
+                draft.file = None
+                yield move
+                return
+            copied = self._reuse.copy(state, job)
+            if copied is not None:
+                draft.items = copied
+            else:
+                yield from self._decode(draft, job, reader)
         if _changed(job.path, state):
             raise MediaError("it changed while it was being read; it will be tried again next time")
 
-    def _decode(self, draft: Draft, job: FileJob, source: Path | bytes) -> Iterator[Piece]:
-        for medium in decode(source, job.modality, self._inputs, job.path.suffix.lower()):
+    def _decode(self, draft: Draft, job: FileJob, reader: Reader) -> Iterator[Piece]:
+        for medium in self._media(reader, job.path.suffix):
             if isinstance(medium, MediaError):
                 draft.errors.append(str(medium))
                 continue
@@ -102,6 +108,17 @@ class Decoder:
             item = ItemDraft(properties=dict(medium.properties), metadata=_storable(metadata))
             draft.items.append(item)
             yield from _segments(draft, item, medium)
+
+    def _media(self, reader: Reader, suffix: str) -> Iterator[Medium | MediaError]:
+        """What a reader finds; texts in passages. A text that has none is one of the errors."""
+        for found in reader.read(suffix):
+            if isinstance(found, MediaError) or found.modality is not Modality.TEXT or self._inputs.text is None:
+                yield found
+                continue
+            try:
+                yield in_passages(found, self._inputs.text)
+            except MediaError as error:
+                yield error
 
     def _checked_record(self, draft: Draft, job: RecordJob) -> Iterator[Piece]:
         try:
@@ -114,45 +131,53 @@ class Decoder:
         _encodable(record.id, record.text)
         item = ItemDraft(key=record.id, metadata=_storable(record.metadata))
         draft.items.append(item)
-        for medium in _media(record, self._inputs):
+        for medium in self._carried(record):
             item.properties.update(medium.properties)
             yield from _segments(draft, item, medium)
         for modality, vector in (record.vectors or {}).items():
             rows = self._reuse.ready(modality, vector)
-            item.segments.append(SegmentDraft(Modality(modality), None, None, None, rows))
+            item.segments.append(SegmentDraft(Modality(modality), None, None, None, rows=rows))
         if not item.segments:
             raise MediaError("the record has neither image, audio, text nor vectors")
+
+    def _carried(self, record: Record) -> Iterator[Medium]:
+        """The media that a record carries. Encoded ones are decoded where a file would be."""
+        from mmsearch.media.audio import decode as audio
+        from mmsearch.media.image import decode as image
+        from mmsearch.media.text import plain as text
+
+        given = {Modality.IMAGE: record.image, Modality.AUDIO: record.audio, Modality.TEXT: record.text}
+        for modality, medium in given.items():
+            if medium is not None and getattr(self._inputs, modality) is None:
+                raise MediaError(f"the model does not know the modality {modality}")
+        for modality in (Modality.IMAGE, Modality.AUDIO):
+            source = given[modality]
+            if isinstance(source, (str, bytes, Path)):
+                place = Path(source).expanduser() if isinstance(source, str) else source
+                with self._readers.take(self._timeout) as reader:
+                    reader.open(place, modality)
+                    for found in self._media(reader, place.suffix if isinstance(place, Path) else ""):
+                        if isinstance(found, MediaError):
+                            raise found
+                        yield found
+        if record.image is not None and not isinstance(record.image, (str, bytes, Path)):
+            assert self._inputs.image is not None
+            yield image.decode(record.image, self._inputs.image)
+        if record.audio is not None and not isinstance(record.audio, (str, bytes, Path)):
+            assert self._inputs.audio is not None
+            yield audio.decode(record.audio, self._inputs.audio)
+        if record.text is not None:
+            assert self._inputs.text is not None
+            yield text.decode(record.text, self._inputs.text)
 
 
 def _segments(draft: Draft, item: ItemDraft, medium: Medium) -> Iterator[ToEncode]:
     for segment in medium.segments:
         excerpt = segment.content if isinstance(segment.content, str) else None
-        made = SegmentDraft(medium.modality, segment.start, segment.end, excerpt)
+        made = SegmentDraft(medium.modality, segment.start, segment.end, excerpt, segment.page, segment.time)
         item.segments.append(made)
         draft.handed += 1
         yield ToEncode(draft, made, segment.content)
-
-
-def _media(record: Record, inputs: InputSpec) -> Iterable[Medium]:
-    """The media that a record carries."""
-    from mmsearch.media import audio, image, text
-
-    for modality, given in (
-        (Modality.IMAGE, record.image),
-        (Modality.AUDIO, record.audio),
-        (Modality.TEXT, record.text),
-    ):
-        if given is not None and getattr(inputs, modality) is None:
-            raise MediaError(f"the model does not know the modality {modality}")
-    if record.image is not None:
-        assert inputs.image is not None
-        yield image.decode(_path(record.image), inputs.image)
-    if record.audio is not None:
-        assert inputs.audio is not None
-        yield audio.decode(_path(record.audio), inputs.audio)
-    if record.text is not None:
-        assert inputs.text is not None
-        yield text.decode(record.text, inputs.text)
 
 
 def _storable(metadata: Metadata) -> dict[str, Any]:
@@ -170,23 +195,6 @@ def _encodable(*texts: str | None) -> None:
             (text or "").encode()
     except UnicodeEncodeError as error:
         raise MediaError("its id or text has characters that are no valid Unicode") from error
-
-
-def _path(source: Any) -> Any:  # noqa: ANN401  (one of the input types of `Record`)
-    from pathlib import Path
-
-    return Path(source).expanduser() if isinstance(source, str) else source
-
-
-def _read(path: Path, modality: Modality) -> tuple[Path | bytes, bytes]:
-    """The file's bytes, or its path if it is better streamed, and the hash of its content."""
-    try:
-        if modality is Modality.AUDIO or path.stat().st_size > IN_MEMORY_BYTES:
-            return path, scan.content_hash(path)
-        content = path.read_bytes()
-    except OSError as error:
-        raise MediaError(f"cannot be read: {error.strerror}") from error
-    return content, hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _changed(path: Path, state: FileState) -> bool:

@@ -46,6 +46,8 @@ class SegmentDraft:
     start: float | None
     end: float | None
     excerpt: str | None
+    page: int | None = None
+    time: tuple[float, float] | None = None
     rows: dict[Group, NDArray[Any]] = field(default_factory=dict)
 
 
@@ -90,7 +92,7 @@ class Draft:
         """The change that stores it. A file of which nothing could be read is stored with its error."""
         items = tuple(
             NewItem(
-                tuple(NewSegment(s.modality, s.start, s.end, s.excerpt, s.rows) for s in item.segments),
+                tuple(NewSegment(s.modality, s.start, s.end, s.excerpt, s.rows, s.page, s.time) for s in item.segments),
                 item.key,
                 item.properties,
                 item.metadata,

@@ -12,10 +12,9 @@ whoever kills the run loses that second.
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
 
-POLL_SECONDS = 0.05
+MOMENT_SECONDS = 0.05
 JOBS, PIECES, FINISHED = 256, 96, 1024
 
 T = TypeVar("T")
@@ -42,37 +41,46 @@ class Stopped(Exception):  # noqa: N818  (a signal, not an error)
 class _Channel(Generic[T]):
     """A bounded queue that ends when its producers have ended, and breaks off when the run is stopped."""
 
-    def __init__(self, size: int, producers: int, stop: threading.Event) -> None:
-        self._queue: queue.Queue[T] = queue.Queue(size)
-        self._producers, self._stop = producers, stop
-        self._guard = threading.Lock()
+    def __init__(self, size: int, producers: int) -> None:
+        self._waiting: deque[T] = deque()
+        self._size, self._producers, self._stopped = size, producers, False
+        self._changed = threading.Condition()
 
     def put(self, value: T) -> None:
-        while True:
-            if self._stop.is_set():
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or len(self._waiting) < self._size)
+            if self._stopped:
                 raise Stopped
-            try:
-                return self._queue.put(value, timeout=POLL_SECONDS)
-            except queue.Full:
-                continue
+            self._waiting.append(value)
+            self._changed.notify_all()
 
     def end(self) -> None:
         """One producer has nothing more."""
-        with self._guard:
+        with self._changed:
             self._producers -= 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let nobody wait any longer."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def get(self) -> T | None:
         """The next value; None if none came within a moment, or if the channel has `ended`."""
-        if self._stop.is_set():
-            raise Stopped
-        try:
-            return self._queue.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            return None
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._waiting or not self._producers, MOMENT_SECONDS)
+            if self._stopped:
+                raise Stopped
+            if not self._waiting:
+                return None
+            value = self._waiting.popleft()
+            self._changed.notify_all()
+            return value
 
     @property
     def ended(self) -> bool:
-        return self._producers == 0 and self._queue.empty()
+        return not self._producers and not self._waiting
 
     def __iter__(self) -> Iterator[T]:
         while not self.ended:
@@ -87,10 +95,9 @@ class Pipeline:
     def __init__(self, jobs: Iterator[Job], decoder: Decoder, model: Model, threads: int | None = None) -> None:
         self._source, self._decoder, self._model = jobs, decoder, model
         self._threads = threads or min(8, os.cpu_count() or 1)
-        self._stop = threading.Event()
-        self._jobs: _Channel[Job] = _Channel(JOBS, 1, self._stop)
-        self._pieces: _Channel[Piece] = _Channel(PIECES, self._threads, self._stop)
-        self._finished: _Channel[Draft | Move] = _Channel(FINISHED, 1, self._stop)
+        self._jobs: _Channel[Job] = _Channel(JOBS, 1)
+        self._pieces: _Channel[Piece] = _Channel(PIECES, self._threads)
+        self._finished: _Channel[Draft | Move] = _Channel(FINISHED, 1)
         self._error: BaseException | None = None
         self._guard = threading.Lock()
         self.seconds: dict[str, float] = defaultdict(float)
@@ -111,7 +118,7 @@ class Pipeline:
         except Stopped:
             pass
         finally:
-            self._stop.set()
+            self._stop()
             for thread in threads:
                 thread.join()
         if self._error is not None:
@@ -124,7 +131,12 @@ class Pipeline:
             pass
         except BaseException as error:  # noqa: BLE001  (it is raised again in the caller's thread)
             self._error = self._error or error
-            self._stop.set()
+            self._stop()
+
+    def _stop(self) -> None:
+        for channel in (self._jobs, self._pieces, self._finished):
+            channel.stop()
+        self._decoder.interrupt()
 
     def _scan(self) -> None:
         while True:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import FileJob
 from mmsearch.media import scan, sidecar
-from mmsearch.media.formats import Decoder, format_of
+from mmsearch.media.formats import READER, Decoder, format_of
 from mmsearch.store.changes import Annotate, Applied, FileState, storable
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Unchanged:
     """A file that need not be opened."""
 
     known: KnownFile
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,8 @@ class Plan:
         self._walk = _walk(store, root, exclude)
         self.empty = _is_empty(root)
         self._sidecars = _Sidecars(store, root)
+        self._folder: bytes | None = None  # of the file before: files of one folder come one after the other
+        self._annotated = False  # whether the metadata for the files of that folder have changed
         self._closed: list[bytes] = []
 
     def __iter__(self) -> Iterator[Step]:
@@ -97,15 +97,18 @@ class Plan:
         yield from self._sidecars.applied()
 
     def _present(self, entry: scan.Entry, known: KnownFile | None) -> Iterator[Step]:
-        path = self._root.absolute(entry.path)
-        yield from self._sidecars.visit(entry.path)
+        folder = entry.path[: entry.path.rfind(b"/") + 1]
+        if folder != self._folder:
+            yield from self._sidecars.visit(folder)
+            self._folder, self._annotated = folder, self._sidecars.changed(folder)
         mtime_ns = storable(entry.mtime_ns)
-        if known is not None and (known.size, known.mtime_ns) == (entry.size, mtime_ns):
-            if known.error is None and self._sidecars.changed(entry.path):
+        if known is not None and known.size == entry.size and known.mtime_ns == mtime_ns and not _outgrown(known):
+            if self._annotated and known.error is None and not has_records(entry.path):
                 yield Annotate(known.id, self._sidecars.metadata(entry.path))
-            yield Unchanged(known, path)
+            yield Unchanged(known)
         else:
-            state = FileState(self._root.id, entry.path, entry.size, mtime_ns, None)
+            state = FileState(self._root.id, entry.path, entry.size, mtime_ns, None, READER)
+            path = self._root.absolute(entry.path)
             yield FileJob(path, entry.modality, state, known, self._sidecars.metadata(entry.path))
 
     def _known(self) -> Iterator[KnownFile]:
@@ -167,8 +170,8 @@ class _Sidecars:
         self._now: dict[bytes, str] = {}
         self._loaded: dict[bytes, Mapping[str, Metadata]] = {}
 
-    def visit(self, path: bytes) -> Iterator[Trouble]:
-        for folder in _folders(path):
+    def visit(self, of: bytes) -> Iterator[Trouble]:
+        for folder in _folders(of):
             if folder in self._now:
                 continue
             place = self._root.absolute(folder)
@@ -187,10 +190,9 @@ class _Sidecars:
                 found |= self._loaded.get(folder, {}).get(os.fsdecode(path[len(folder) :]), {})
         return found
 
-    def changed(self, path: bytes) -> bool:
-        return not has_records(path) and any(
-            self._now[folder] != self._before.get(folder, "") for folder in _folders(path)
-        )
+    def changed(self, folder: bytes) -> bool:
+        """Whether there are other metadata for the files of a folder than there were."""
+        return any(self._now[above] != self._before.get(above, "") for above in _folders(folder))
 
     def applied(self) -> Iterator[Applied]:
         for folder, signature in self._now.items():
@@ -206,15 +208,15 @@ def has_records(path: bytes) -> bool:
     return known is not None and known.decoder is Decoder.RECORDS
 
 
-@lru_cache(maxsize=1)  # files of one folder come one after the other
-def _folders_of(folder: bytes) -> tuple[bytes, ...]:
-    parts = folder.split(b"/")
+def _folders(path: bytes) -> tuple[bytes, ...]:
+    """The folders above a file, or a folder and those above it, the root (`b""`) first, each with its `/`."""
+    parts = path.split(b"/")
     return tuple(b"".join(part + b"/" for part in parts[:depth]) for depth in range(len(parts)))
 
 
-def _folders(path: bytes) -> tuple[bytes, ...]:
-    """The folders above a path, the root (`b""`) first, each with its `/`."""
-    return _folders_of(path[: path.rfind(b"/") + 1])
+def _outgrown(known: KnownFile) -> bool:
+    """Whether a file failed at a time when less could be read."""
+    return known.error is not None and known.reader != READER
 
 
 def _signature(folder: Path) -> str:

@@ -84,32 +84,17 @@ class Reuse:
         shards = self._store.snapshot().by_id
         items: dict[int, ItemDraft] = {}
         segments: dict[int, SegmentDraft] = {}
-        for (
-            item_id,
-            stored,
-            width,
-            height,
-            seconds,
-            characters,
-            taken,
-            segment_id,
-            modality,
-            start,
-            end,
-            excerpt,
-        ) in self._store.query(
-            "SELECT i.id, i.metadata, i.width, i.height, i.seconds, i.characters, i.taken, s.id, s.modality, s.start, "
-            's."end", s.excerpt FROM items i JOIN segments s ON s.item_id = i.id WHERE i.file_id = ? ORDER BY s.id',
-            (other.id,),
-        ):
-            if item_id not in items:
-                properties = {
-                    "width": width, "height": height, "seconds": seconds, "characters": characters, "taken": taken
-                }  # fmt: skip
-                metadata = json.loads(stored) if has_records(job.state.path) else dict(job.metadata)
-                items[item_id] = ItemDraft(properties=properties, metadata=metadata)
-            segments[segment_id] = SegmentDraft(Modality(modality), start, end, excerpt)
-            items[item_id].segments.append(segments[segment_id])
+        owned = self._store.query(
+            "SELECT id FROM segments WHERE item_id IN (SELECT id FROM items WHERE file_id = ?)", (other.id,)
+        )
+        for row in sorted(self._store.hydrate([id_ for (id_,) in owned]).values(), key=lambda row: row.segment_id):
+            if row.item_id not in items:
+                metadata = json.loads(row.metadata) if has_records(job.state.path) else dict(job.metadata)
+                items[row.item_id] = ItemDraft(properties=row.properties, metadata=metadata)
+            segments[row.segment_id] = SegmentDraft(
+                Modality(row.modality), row.start, row.end, row.excerpt, row.page, row.time
+            )
+            items[row.item_id].segments.append(segments[row.segment_id])
         for segment_id, shard_id, offset in self._store.query(
             'SELECT r.segment_id, r.shard_id, r."offset" FROM rows r JOIN segments s ON s.id = r.segment_id '
             "JOIN items i ON i.id = s.item_id WHERE i.file_id = ?",

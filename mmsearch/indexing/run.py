@@ -15,15 +15,18 @@ from mmsearch.indexing.jobs import FileJob, RecordJob
 from mmsearch.indexing.pipeline import Pipeline
 from mmsearch.indexing.plan import Gone, Plan, Trouble, Unchanged, files
 from mmsearch.indexing.reuse import Reuse
+from mmsearch.media.decode import TIMEOUT_SECONDS
 from mmsearch.store.changes import Annotate, Applied, Change, Move, Put, Remove
 from mmsearch.types import Failure, Progress, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mmsearch.encoders.base import Model
     from mmsearch.indexing.jobs import Draft, Job
     from mmsearch.indexing.plan import Root
+    from mmsearch.media.reader import InProcess, Readers
     from mmsearch.store.store import Store
     from mmsearch.store.writer import Writer
     from mmsearch.types import Record
@@ -38,8 +41,10 @@ class Run:
     """One run of a writer. Make it, call one of the `add` methods once, and drop it.
 
     Args:
+        readers: what reads the files.
         progress: called from the caller's thread about ten times a second.
         prune: remove vanished files even if a whole root is empty.
+        timeout: seconds without anything from its decoder after which a file is given up.
     """
 
     def __init__(
@@ -47,11 +52,14 @@ class Run:
         store: Store,
         writer: Writer,
         model: Model,
+        readers: Readers | InProcess,
         *,
         progress: Callable[[Progress], None] | None = None,
         prune: bool = False,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self._store, self._writer, self._model = store, writer, model
+        self._readers, self._timeout = readers, timeout
         self._progress, self._prune = progress, prune
         self._started = self._committed_at = self._shown_at = time.perf_counter()
         self._found = 0
@@ -98,7 +106,7 @@ class Run:
                 elif isinstance(step, Gone):
                     gone.append(step)
                 else:
-                    self._note(step)
+                    self._note(step, root)
             if gone and plan.empty and not self._prune:
                 self._warnings.append(
                     f"{root.absolute(root.part)} is empty, but {len(gone)} files of it are in the index; "
@@ -118,13 +126,13 @@ class Run:
                     return
         self._total = found
 
-    def _note(self, step: Unchanged | Trouble | Annotate | Applied) -> None:
+    def _note(self, step: Unchanged | Trouble | Annotate | Applied, root: Root) -> None:
         match step:
-            case Unchanged(known, path):
+            case Unchanged(known):
                 if known.error is None:
                     self._unchanged += 1
                 else:
-                    self._failed.append(Failure(path, None, known.error))
+                    self._failed.append(Failure(root.absolute(known.path), None, known.error))
             case Trouble(path, reason, on_purpose):
                 if on_purpose:
                     self._warnings.append(f"{path}: {reason}")
@@ -142,7 +150,8 @@ class Run:
         self._total = self._found
 
     def _execute(self, jobs: Iterator[Job]) -> None:
-        pipeline = Pipeline(jobs, Decoder(self._model.inputs, Reuse(self._store, self._model)), self._model)
+        reuse = Reuse(self._store, self._model)
+        pipeline = Pipeline(jobs, Decoder(self._model.inputs, reuse, self._readers, self._timeout), self._model)
         try:
             # BLAS threads spin for a while after each product and take the cores from decoders and encoder: projecting
             # with two of them cost a third of the whole throughput on two cores.
@@ -201,7 +210,7 @@ class Run:
         ids = []
         for gone in self._gone:
             known = self._store.file(gone.known.root_id, gone.known.path)
-            if known is not None and known.id == gone.known.id and not os.path.lexists(gone.path):
+            if known is not None and known.id == gone.known.id and not _is_there(gone.path):
                 ids.append(known.id)
                 self._removed += 1
         if ids:
@@ -230,3 +239,8 @@ class Run:
             segments=self._segments,
             seconds={**self._seconds, "total": time.perf_counter() - self._started},
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there though the walk did not meet it, as one that is excluded by now; a folder is no file."""
+    return os.path.lexists(path) and not (path.is_dir() and not path.is_symlink())

@@ -1,4 +1,4 @@
-"""Reading media where a crash, a hang or a bomb costs one file: in processes of their own.
+"""Readers: what turns a file into media, in processes of their own or in this one.
 
 ::
 
@@ -9,38 +9,20 @@ A process that dies, or delivers nothing for too long, is replaced; the file get
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import spawn
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mmsearch.errors import DecoderError, MediaError
-from mmsearch.media import wire
+from mmsearch.errors import MediaError
 from mmsearch.media.decode import TIMEOUT_SECONDS
-from mmsearch.media.worker import IDLE_SECONDS, Opened
+from mmsearch.media.isolated import Isolated
+from mmsearch.media.worker import Opened
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from mmsearch.types import InputSpec, Medium, Modality, Segment
-
-_START_SECONDS: Final = 60.0
-_EXIT_SECONDS: Final = 2.0
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mmsearch.media.worker import main; main(int(sys.argv[2]), sys.argv[3])"
-)
+    from mmsearch.types import InputSpec, Medium, Modality
 
 
 class Reader(Protocol):
@@ -76,122 +58,6 @@ class Direct:
             yield from self._opened.read(self._spec, suffix)
         finally:
             self._opened = None
-
-
-class Isolated:
-    """Reads in a process of its own.
-
-    Attributes:
-        timeout: see `TIMEOUT_SECONDS`.
-        idle_since: when it was given back, by `time.monotonic`.
-
-    Raises:
-        DecoderError: the process cannot be started.
-    """
-
-    def __init__(self, spec: InputSpec) -> None:
-        self.timeout = TIMEOUT_SECONDS
-        self.idle_since = time.monotonic()
-        self._reading = False  # in the middle of a file: what comes next is not the answer to a new question
-        self._connection, theirs = multiprocessing.Pipe()
-        with theirs, tempfile.TemporaryFile() as said:
-            self._process = _started(theirs.fileno(), wire.pack_spec(spec), said)
-            self._end = weakref.finalize(self, _end, self._process, self._connection)
-            theirs.close()
-            try:
-                ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes()
-            except (EOFError, OSError):
-                ready = b""
-            if not ready:
-                self.close()
-                said.seek(0)
-                last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
-                raise DecoderError(f"a decoding process does not start: {last or 'it says nothing'}")
-
-    @property
-    def ready(self) -> bool:
-        """Whether it can take another file."""
-        rested = time.monotonic() - self.idle_since
-        return self._process.poll() is None and not self._reading and rested < IDLE_SECONDS / 2
-
-    def open(self, source: Path | bytes, modality: Modality) -> bytes:
-        """As `Reader.open`."""
-        name, body = (None, source) if isinstance(source, bytes) else (str(source), b"")
-        self._ask(wire.pack({"open": name, "modality": modality}, body))
-        head, _ = self._answer()
-        return bytes.fromhex(head["hash"])
-
-    def read(self, suffix: str) -> Iterator[Medium | MediaError]:
-        """As `Reader.read`."""
-        self._reading = True
-        self._ask(wire.pack({"read": suffix}))
-        head, _ = self._answer()
-        while "end" not in head:
-            if "problem" in head:
-                yield MediaError(head["problem"])
-                head, _ = self._answer()
-            else:
-                behind: list[dict[str, Any]] = []
-                segments = self._segments(behind)
-                yield wire.unpack_medium(head, segments)
-                for _ in segments:  # that the caller did not want
-                    pass
-                if not behind:  # they ended in an error, which the caller has seen; the file ends with it
-                    return
-                (head,) = behind
-        self._reading = False
-
-    def kill(self) -> None:
-        """End the process in the middle of its work; for other threads. Whoever waits for it gets a `MediaError`."""
-        self._process.kill()
-
-    def close(self) -> None:
-        """End the process."""
-        self._end()
-
-    def _segments(self, behind: list[dict[str, Any]]) -> Iterator[Segment]:
-        """The segments of one medium; puts the head of the message behind them into `behind`."""
-        while True:
-            head, body = self._answer()
-            if "segment" not in head:
-                behind.append(head)
-                return
-            yield wire.unpack_segment(head, body)
-
-    def _ask(self, question: bytes) -> None:
-        try:
-            self._connection.send_bytes(question)
-        except OSError as error:
-            raise self._died() from error
-
-    def _answer(self) -> tuple[dict[str, Any], memoryview]:
-        """The next message.
-
-        Raises:
-            MediaError: it is an error, or none comes.
-        """
-        while True:
-            try:
-                if not self._connection.poll(self.timeout):
-                    self.close()
-                    raise MediaError(f"given up: its decoder delivered nothing for {self.timeout:g} s")
-                head, body = wire.unpack(self._connection.recv_bytes())
-            except (EOFError, OSError, ValueError) as error:
-                raise self._died() from error
-            if "error" in head:
-                self._reading = False
-                raise MediaError(head["error"])
-            if "alive" not in head:
-                return head, body
-
-    def _died(self) -> MediaError:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_EXIT_SECONDS)  # its own way to end is what is told
-        self.close()
-        status = self._process.returncode
-        if status < 0 and -status != signal.SIGKILL:
-            return MediaError(f"its decoder crashed ({signal.Signals(-status).name})")
-        return MediaError("its decoder was killed; out of memory?" if status < 0 else "its decoder ended")
 
 
 class Readers:
@@ -261,24 +127,3 @@ class InProcess:
 
     def interrupt(self) -> None:
         """Nothing can be done about a decoder in this process."""
-
-
-def _started(handle: int, spec: str, said: BinaryIO) -> subprocess.Popen[bytes]:
-    arguments = [spawn.get_executable() or sys.executable, "-c", _BOOT, json.dumps(sys.path), str(handle), spec]
-    try:
-        return subprocess.Popen(
-            [os.fsdecode(argument) for argument in arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            pass_fds=(handle,),
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-    except OSError as error:
-        raise DecoderError(f"a decoding process cannot be started: {error}") from error
-
-
-def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:
-    process.kill()
-    process.wait()
-    connection.close()

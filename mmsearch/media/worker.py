@@ -1,4 +1,4 @@
-"""A decoding process: reads what it is told to read, and sends what it finds. Started by `reader`.
+"""A decoding process: reads what it is told to read, and sends what it finds. Started by `isolated`.
 
 ::
 

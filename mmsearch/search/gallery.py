@@ -86,8 +86,8 @@ def _card(hit: Hit) -> str:
     kind = str(hit.modality)
     name = hit.path.name if hit.path is not None else hit.id
     facts = [f'<span class="rank">{hit.rank}</span>', f'<span class="badge {kind}">{kind}</span>']
-    if hit.modality is Modality.AUDIO and hit.start is not None and hit.end is not None:
-        facts.append(f"<span>{_clock(hit.start)}–{_clock(hit.end)}</span>")
+    if hit.place:
+        facts.append(f"<span>{hit.place}</span>")
     facts.append(f'<span class="score" title="score">{hit.score:.3f}</span>')
     return (
         f'<li class="card"><div class="what">{_medium(hit)}</div><div class="about">'
@@ -109,7 +109,9 @@ def _medium(hit: Hit) -> str:
 
 
 def _picture(path: Path) -> str:
-    from mmsearch.media import image  # the page of a text search over texts loads neither Pillow nor soundfile
+    from mmsearch.media.image import (
+        decode as image,  # the page of a text search over texts loads neither Pillow nor soundfile
+    )
 
     try:
         encoded = image.thumbnail(path)
@@ -120,7 +122,7 @@ def _picture(path: Path) -> str:
 
 def _player(path: Path, start: float, end: float) -> tuple[str, str]:
     """A drawing of the loudness from `start` to `end`, and a player for it; or no drawing, and a placeholder."""
-    from mmsearch.media import audio
+    from mmsearch.media.audio import decode as audio
 
     try:
         encoded = audio.clip(path, start, end)
@@ -159,11 +161,6 @@ def _nothing(what: str) -> str:
 def _shortened(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= EXCERPT else line[:EXCERPT].rsplit(" ", 1)[0].rstrip() + " …"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}"
 
 
 def _text(text: str) -> str:

@@ -147,17 +147,17 @@ def _medium(source: Any, modality: Modality, inputs: InputSpec) -> Medium:  # no
     """Decoders are imported when they are needed: a text question should not wait for Pillow and soundfile."""
     match modality:
         case Modality.IMAGE:
-            from mmsearch.media import image
+            from mmsearch.media.image import decode as image
 
             assert inputs.image is not None
             return image.decode(source, inputs.image)
         case Modality.AUDIO:
-            from mmsearch.media import audio
+            from mmsearch.media.audio import decode as audio
 
             assert inputs.audio is not None
             return audio.decode(source, inputs.audio)
         case Modality.TEXT:
-            from mmsearch.media import text
+            from mmsearch.media.text import plain as text
 
             assert inputs.text is not None
             return text.decode(source, inputs.text)

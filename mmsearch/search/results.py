@@ -39,6 +39,8 @@ def hits(store: Store, candidates: Candidates, query: Embedded, spaces: Mapping[
                 cosine=float(candidates.cosines[place]),
                 start=row.start,
                 end=row.end,
+                page=row.page,
+                time=row.time,
                 excerpt=row.excerpt,
                 properties=_properties(row),
                 metadata=json.loads(row.metadata),
@@ -58,16 +60,8 @@ def _path(store: Store, row: Row) -> Path | None:
 
 
 def _properties(row: Row) -> Metadata:
-    known: dict[str, Any] = {
-        "size": row.size,
-        "modified": _modified(row.mtime_ns),
-        "width": row.width,
-        "height": row.height,
-        "seconds": row.seconds,
-        "characters": row.characters,
-        "taken": row.taken,
-    }
-    return {name: value for name, value in known.items() if value is not None}
+    of_file: dict[str, Any] = {"size": row.size, "modified": _modified(row.mtime_ns)}
+    return {name: value for name, value in of_file.items() if value is not None} | row.properties
 
 
 def _modified(mtime_ns: int | None) -> str | None:

@@ -42,6 +42,8 @@ FIELDS: dict[str, ColumnElement[Any]] = {
     "height": items.c.height,
     "seconds": items.c.seconds,
     "characters": items.c.characters,
+    "page": segments.c.page,
+    "pages": items.c.pages,
     "taken": items.c.taken,
 }
 

@@ -21,13 +21,23 @@ def storable(mtime_ns: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A media file as it was seen: `path` is relative to the root, `hash` is of its content (16 bytes)."""
+    """A media file as it was seen.
+
+    Attributes:
+        root_id: of the folder that was indexed.
+        path: relative to the root.
+        size: in bytes.
+        mtime_ns: `storable`.
+        hash: of its content (16 bytes).
+        reader: version of what read it, or failed to.
+    """
 
     root_id: int
     path: bytes
     size: int
     mtime_ns: int
     hash: bytes | None
+    reader: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class NewSegment:
     end: float | None
     excerpt: str | None
     rows: Mapping[Group, NDArray[Any]]
+    page: int | None = None
+    time: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         'PRIMARY KEY (shard_id, "offset")) WITHOUT ROWID',
         "INSERT INTO meta (key, value) VALUES ('version', '0')",
     ),
+    (  # 2
+        "ALTER TABLE segments ADD COLUMN page INTEGER",
+        "ALTER TABLE segments ADD COLUMN time_start REAL",
+        "ALTER TABLE segments ADD COLUMN time_end REAL",
+        "ALTER TABLE items ADD COLUMN pages INTEGER",
+        "ALTER TABLE files ADD COLUMN reader INTEGER NOT NULL DEFAULT 1",
+    ),
 )
 
 FORMAT = len(MIGRATIONS)

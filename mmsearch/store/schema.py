@@ -29,7 +29,8 @@ roots = Table(
     Column("relative", LargeBinary, nullable=False),
 )
 
-# Media files, those that could not be read (`error`) included, so that they are not opened again until they change.
+# Media files, those that could not be read (`error`) included, so that they are not opened again until they change, or
+# a later `reader`, the version of what reads files, may do better.
 files = Table(
     "files",
     metadata,
@@ -40,6 +41,7 @@ files = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("hash", LargeBinary),
     Column("error", Text),
+    Column("reader", Integer, nullable=False),
 )
 
 # Files of metadata beside media files, as they were when they were last applied.
@@ -64,9 +66,11 @@ items = Table(
     Column("characters", Integer),
     Column("taken", Text),
     Column("metadata", Text, nullable=False),
+    Column("pages", Integer),
 )
 
-# The parts that are searched.
+# The parts that are searched. `start` and `end` are seconds of a sound or characters of a text, `time_start` and
+# `time_end` the seconds in which a subtitle is shown.
 segments = Table(
     "segments",
     metadata,
@@ -76,6 +80,9 @@ segments = Table(
     Column("start", REAL),
     Column("end", REAL),
     Column("excerpt", Text),
+    Column("page", Integer),
+    Column("time_start", REAL),
+    Column("time_end", REAL),
 )
 
 # Files of rows of one space's vectors or one encoder's features, of one modality. Only the first `rows` rows exist:

@@ -7,7 +7,7 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sqlalchemy.exc import DatabaseError
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
     from mmsearch.store.snapshot import Snapshot
 
 PAGE = 5000
-_FILE = "SELECT id, root_id, path, size, mtime_ns, hash, error FROM files WHERE"
+_FILE = "SELECT id, root_id, path, size, mtime_ns, hash, error, reader FROM files WHERE"
 _HYDRATE = (
-    'SELECT s.id, s.item_id, s.modality, s.start, s."end", s.excerpt, i.key, i.width, i.height, i.seconds, '
-    "i.characters, i.taken, i.metadata, f.root_id, f.path, f.size, f.mtime_ns FROM segments s "
-    "JOIN items i ON i.id = s.item_id LEFT JOIN files f ON f.id = i.file_id WHERE s.id IN"
+    'SELECT s.id, s.item_id, s.modality, s.start, s."end", s.page, s.time_start, s.time_end, s.excerpt, i.key, '
+    "i.width, i.height, i.seconds, i.characters, i.pages, i.taken, i.metadata, f.root_id, f.path, f.size, f.mtime_ns "
+    "FROM segments s JOIN items i ON i.id = s.item_id LEFT JOIN files f ON f.id = i.file_id WHERE s.id IN"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """What the catalog knows of a media file. `error` is set if it could not be read."""
+class KnownFile(NamedTuple):
+    """What the catalog knows of a media file. `error` is set if it could not be read by `reader`.
+
+    A tuple and no dataclass: it is made for every file of every run.
+    """
 
     id: int
     root_id: int
@@ -44,6 +46,7 @@ class KnownFile:
     mtime_ns: int
     hash: bytes | None
     error: str | None
+    reader: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +58,33 @@ class Row:
     modality: str
     start: float | None
     end: float | None
+    page: int | None
+    time_start: float | None
+    time_end: float | None
     excerpt: str | None
     key: str
     width: int | None
     height: int | None
     seconds: float | None
     characters: int | None
+    pages: int | None
     taken: str | None
     metadata: str
     root_id: int | None
     path: bytes | None
     size: int | None
     mtime_ns: int | None
+
+    @property
+    def time(self) -> tuple[float, float] | None:
+        """The seconds in which a subtitle is shown."""
+        return None if self.time_start is None or self.time_end is None else (self.time_start, self.time_end)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What is known of the item's media."""
+        names = ("width", "height", "seconds", "characters", "pages", "taken")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 class Store:
@@ -264,7 +282,7 @@ class Store:
                 f"{_FILE} root_id = ? AND path > ? {'AND path < ?' if end else ''} ORDER BY path LIMIT {PAGE}",
                 (root_id, last, *((end,) if end else ())),
             )
-            yield from (KnownFile(*values) for values in page)
+            yield from map(KnownFile._make, page)
             if len(page) < PAGE:
                 return
             last = page[-1][2]
@@ -283,7 +301,7 @@ def _damaged(folder: Path, error: Exception) -> StoreError:
     reason = getattr(error, "orig", error)
     if "locked" in str(reason) or "full" in str(reason):
         return StoreError(f"the catalog of {folder} cannot be used now: {reason}")
-    return IndexDamaged(f"the catalog of {folder} cannot be read ({reason}): run `mmsearch verify`")
+    return IndexDamaged(f"the catalog of {folder} cannot be read ({reason}): run `mmsearch verify --repair`")
 
 
 def _marks(values: Sequence[Any]) -> str:

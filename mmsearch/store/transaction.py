@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 PARAMETERS = 500  # per statement; SQLite allows at least 999
 INSERTED = {
-    "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata"),
-    "segments": ("id", "item_id", "modality", "start", '"end"', "excerpt"),
+    "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata", "pages"),
+    "segments": ("id", "item_id", "modality", "start", '"end"', "excerpt", "page", "time_start", "time_end"),
     "rows": ("shard_id", '"offset"', "segment_id"),
 }
 
@@ -107,9 +107,9 @@ class Transaction:
                     keys = [key for _, key in old_items]
             file_id = old if old is not None else self._id("files")
             self._sql(
-                "INSERT OR REPLACE INTO files (id, root_id, path, size, mtime_ns, hash, error) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (file_id, file.root_id, file.path, file.size, file.mtime_ns, file.hash, put.error),
+                "INSERT OR REPLACE INTO files (id, root_id, path, size, mtime_ns, hash, error, reader) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (file_id, file.root_id, file.path, file.size, file.mtime_ns, file.hash, put.error, file.reader),
             )
         for number, item in enumerate(put.items):
             self._item(item, item.key or (keys[number] if keys else secrets.token_hex(10)), file_id)
@@ -122,13 +122,22 @@ class Transaction:
         self._inserts["items"].append(
             (
                 item_id, key, file_id, properties.get("width"), properties.get("height"), properties.get("seconds"),
-                properties.get("characters"), properties.get("taken"), _json(item.metadata),
+                properties.get("characters"), properties.get("taken"), _json(item.metadata), properties.get("pages"),
             )
         )  # fmt: skip
         for segment in item.segments:
             segment_id = self._id("segments")
             self._inserts["segments"].append(
-                (segment_id, item_id, segment.modality, segment.start, segment.end, segment.excerpt)
+                (
+                    segment_id,
+                    item_id,
+                    segment.modality,
+                    segment.start,
+                    segment.end,
+                    segment.excerpt,
+                    segment.page,
+                    *(segment.time or (None, None)),
+                )  # fmt: skip
             )
             self._added += 1
             for group, row in segment.rows.items():

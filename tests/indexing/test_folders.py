@@ -12,6 +12,8 @@ from made import RATE, picture, tone
 import mmsearch
 from mmsearch.errors import IndexLocked, MediaError, ModelMismatch
 from mmsearch.indexing import decoding
+from mmsearch.media.formats import READER
+from mmsearch.media.isolated import Isolated
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def no_decoding(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was decoded")
 
-    return lambda: monkeypatch.setattr(decoding, "decode", refuse)
+    return lambda: monkeypatch.setattr(Isolated, "read", refuse)
 
 
 def paths(index):
@@ -49,10 +51,21 @@ def test_everything_in_a_folder_is_added(index, media):
 def test_nothing_is_opened_the_second_time(full, media, monkeypatch):
     (media / "bad.png").write_bytes(b"no picture")
     full.add([media])
-    monkeypatch.setattr(decoding, "_read", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(Isolated, "open", lambda *_: pytest.fail("a file was opened"))
     report = full.add([media])
     assert counts(report) == {"unchanged": 8, "failed": 1}
     assert report.failed[0].path == media / "bad.png"
+
+
+def test_a_file_that_failed_is_tried_again_when_more_can_be_read(full, media, monkeypatch):
+    (media / "bad.png").write_bytes(b"no picture")
+    full.add([media])
+    monkeypatch.setattr("mmsearch.indexing.plan.READER", READER + 1)
+    assert counts(full.add([media])) == {"unchanged": 8, "failed": 1}
+    opened = []
+    monkeypatch.setattr(Isolated, "open", lambda *_: opened.append(1))
+    assert counts(full.add([media])) == {"unchanged": 8, "failed": 1}
+    assert not opened  # it was tried, and is known to fail now
 
 
 def test_a_renamed_file_keeps_its_id_and_is_not_decoded(full, media, no_decoding):
@@ -165,10 +178,16 @@ def test_paths_inside_one_another_are_indexed_once(index, media):
     assert len(index.search("red low", k=20)) == 8
 
 
+def test_a_folder_in_the_place_of_a_file(full, media):
+    (media / "red.png").unlink()
+    (media / "red.png").mkdir()
+    assert counts(full.add([media])) == {"removed": 1, "unchanged": 7}
+
+
 def test_a_root_without_media_is_not_empty(full, media):
     for path in [*media.rglob("*.*")]:
         path.unlink()
-    (media / "paper.pdf").write_bytes(b"%PDF")
+    (media / "program.exe").write_bytes(b"MZ")
     assert counts(full.add([media])) == {"removed": 8}
 
 
