@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -119,6 +119,8 @@ class Model:
         tagger: for the `tags` reranker, where the model has class tags.
         weights: sha256 by file, of everything that was loaded from disk.
         rerank: names of the rerankers that measured better than none and are on unless told otherwise.
+        check: raises `WeightsDamaged` if files on disk are not as they were pulled. Called before anything is encoded
+            for an index: vectors of other weights must not get in.
     """
 
     name: str
@@ -128,3 +130,4 @@ class Model:
     tagger: Tagger | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
     rerank: tuple[str, ...] = ()
+    check: Callable[[], None] = lambda: None

@@ -26,6 +26,7 @@ class Batcher:
         self._model = model
         self._waiting: dict[Modality, list[ToEncode]] = defaultdict(list)
         self._since: dict[Modality, float] = {}
+        self._checked = False
         self._sizes = {
             modality: min((e.batch_size for e in model.encoders if modality in e.dims), default=1)
             for modality in Modality
@@ -49,6 +50,9 @@ class Batcher:
                 yield from self._encode(modality)
 
     def _encode(self, modality: Modality) -> Iterator[Draft]:
+        if not self._checked:
+            self._model.check()
+            self._checked = True
         pieces = self._waiting.pop(modality)
         for group, rows in encode(self._model, modality, [piece.content for piece in pieces], Role.DOCUMENT):
             for piece, row in zip(pieces, rows, strict=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import soundfile
 import soxr
 from samples_for_encoders import contents, encoder, model, sound
 
+import mmsearch
 from mmsearch.encoders import weights
 from mmsearch.encoders.base import Batch
 from mmsearch.encoders.lite import checkpoint, logmel, parts, pins, prototypes
@@ -185,6 +187,28 @@ def test_damage_is_found(tmp_path, monkeypatch):
     (parts.IMAGE0.folder / "image.onnx").write_bytes(b"not a graph")
     with pytest.raises(WeightsDamaged, match=r"image\.onnx.*head\.npz|head\.npz.*image\.onnx"):
         weights.verify("lite")
+
+
+@lite
+def test_nothing_is_encoded_with_weights_that_changed_on_disk(tmp_path, monkeypatch):
+    model("lite")
+    folders = [part.folder for part in (parts.TEXT, parts.AUDIO, parts.IMAGE0)]
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "cache"))
+    for folder in folders:
+        shutil.copytree(folder, tmp_path / "cache" / "models" / folder.name)
+    (tmp_path / "a.txt").write_text("a dog")
+    with mmsearch.open(tmp_path / "index", model="lite") as index:
+        assert index.add([tmp_path / "a.txt"]).added == 1
+    graph = parts.IMAGE0.folder / "image.onnx"
+    damaged = bytearray(graph.read_bytes())
+    damaged[len(damaged) // 2] ^= 1  # somewhere in the weights: it would still load
+    graph.write_bytes(damaged)
+    (tmp_path / "b.txt").write_text("a cat")
+    with mmsearch.open(tmp_path / "index") as index:
+        with pytest.raises(WeightsDamaged, match=r"not as they were pulled: .*image\.onnx; remove them and pull again"):
+            index.add([tmp_path / "b.txt"])
+        assert len(index) == 1
+        assert [problem for problem in index.verify() if "image.onnx" in problem]
 
 
 @lite

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from mmsearch.encoders.base import Model
 from mmsearch.encoders.lite import parts
 from mmsearch.encoders.lite.audio import AudioEncoder
@@ -54,4 +56,5 @@ def _model(name: str, image: ImageSpec) -> Model:
         tagger=ClassTagger(head),
         weights={file: digest for part in PARTS[name] for file, digest in part.weights.items()},
         rerank=("tags",),
+        check=cache(partial(weights.verify, name)),
     )
