@@ -2,7 +2,8 @@
 
 ::
 
-    reader ─► parts: pages of a PDF, subtitles, or all of a plain text at once ─► joined by line ends ─► passages
+    reader ─► parts: pages of a PDF, subtitles, or all of a plain text at once
+      ─► runs: one page, subtitles without a pause, or all ─► joined by line ends ─► passages
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final
 
 from mmsearch.errors import MediaError
@@ -20,11 +22,17 @@ MAX_CHARACTERS: Final = 1 << 28
 """Longer texts are refused: a text is held in memory, at up to four bytes a character."""
 
 
-def in_passages(medium: Medium, spec: TextSpec) -> Medium:
-    """The same medium with passages in place of parts. Reads all parts: a passage may span several.
+PAUSE_SECONDS: Final = 10.0
+SCENE_SECONDS: Final = 60.0
+"""Subtitles are cut together while there is no longer pause between them, and they last no longer in all."""
 
-    Start and end of a passage count characters of the joined text. Its page is the one that it begins on; its time goes
-    from the first to the last subtitle that it has a part of.
+
+def in_passages(medium: Medium, spec: TextSpec) -> Medium:
+    """The same medium with passages in place of parts. Reads all parts.
+
+    Start and end of a passage count characters of the joined text. No passage goes from one page to the next: its page
+    is all of where it is. Subtitles that follow each other are cut together; their time goes from the first to the last
+    that the passage has a part of.
 
     Args:
         medium: of a reader; each segment is a part, with its page or its time if it has one.
@@ -33,28 +41,50 @@ def in_passages(medium: Medium, spec: TextSpec) -> Medium:
     Raises:
         MediaError: there is no text in it, it is too long, or it is no valid Unicode.
     """
-    parts, starts, length = [], [], 0
+    parts, length = list[Segment](), 0
     for part in medium.segments:
         assert isinstance(part.content, str)
-        starts.append(length)
         parts.append(part)
-        length += len(part.content) + 1
+        length += len(part.content) + bool(length)
         if length > MAX_CHARACTERS:
             raise MediaError(f"more than {MAX_CHARACTERS >> 20} million characters; cut it into several files")
-    text = "\n".join(str(part.content) for part in parts)
-    if not text or text.isspace():
-        raise MediaError("no text: nothing but white space" if text else "no text")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise MediaError(f"no valid Unicode: half a surrogate pair at character {error.start}") from error
-    for_parts = [replace(part, content="") for part in parts]  # where they are; what they say is in `text` by now
-    properties = {**medium.properties, "characters": len(text)}
-    return replace(medium, segments=_passages(text, starts, for_parts, spec), properties=properties)
+    if not any(str(part.content).strip() for part in parts):
+        raise MediaError("no text: nothing but white space" if length else "no text")
+    at = 0
+    for part in parts:
+        try:
+            str(part.content).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise MediaError(f"no valid Unicode: half a surrogate pair at character {at + error.start}") from error
+        at += len(part.content) + 1
+    return replace(medium, segments=_passages(parts, spec), properties={**medium.properties, "characters": length})
 
 
-def _passages(text: str, starts: list[int], parts: list[Segment], spec: TextSpec) -> Iterator[Segment]:
-    for start, end in passages(text, spec):
-        first, last = parts[bisect_right(starts, start) - 1], parts[bisect_right(starts, end - 1) - 1]
-        time = (first.time[0], last.time[1]) if first.time and last.time else None
-        yield Segment(text[start:end], start, end, first.page, time)
+def _passages(parts: list[Segment], spec: TextSpec) -> Iterator[Segment]:
+    begin = 0
+    for run in _runs(parts):
+        starts = list(accumulate((len(part.content) + 1 for part in run), initial=0))
+        text = "\n".join(str(part.content) for part in run)
+        for start, end in passages(text, spec):
+            first, last = run[bisect_right(starts, start) - 1], run[bisect_right(starts, end - 1) - 1]
+            time = (first.time[0], last.time[1]) if first.time and last.time else None
+            yield Segment(text[start:end], begin + start, begin + end, first.page, time)
+        begin += starts[-1]
+
+
+def _runs(parts: list[Segment]) -> Iterator[list[Segment]]:
+    """Parts that are cut together."""
+    run = parts[:1]
+    for part in parts[1:]:
+        if _apart(run, part):
+            yield run
+            run = []
+        run.append(part)
+    yield run
+
+
+def _apart(run: list[Segment], part: Segment) -> bool:
+    first, last = run[0], run[-1]
+    if part.time and last.time and first.time:
+        return part.time[0] - last.time[1] > PAUSE_SECONDS or part.time[1] - first.time[0] > SCENE_SECONDS
+    return part.page != last.page
