@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.engine import Index, evaluate
+    from mmsearch.engine import Index, evaluate, repair
     from mmsearch.engine import open_index as open  # noqa: A004  (`mmsearch.open` is the name people expect)
     from mmsearch.errors import MmsearchError
     from mmsearch.search.query import Query
@@ -27,6 +27,7 @@ _HOMES = {
     "open": "mmsearch.engine:open_index",
     "Index": "mmsearch.engine:Index",
     "evaluate": "mmsearch.engine:evaluate",
+    "repair": "mmsearch.engine:repair",
     "MmsearchError": "mmsearch.errors:MmsearchError",
     "Query": "mmsearch.search.query:Query",
     **{
@@ -49,6 +50,7 @@ __all__ = [
     "Report",
     "evaluate",
     "open",
+    "repair",
 ]
 
 

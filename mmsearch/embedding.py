@@ -48,3 +48,13 @@ def encode(
             yield feature_group(encoder, modality), stored
         for head in heads:
             yield vector_group(head.space, modality), head.project(features, modality)
+
+
+def project(model: Model, wanted: Group, given: Group, features: NDArray[Any]) -> FloatArray | None:
+    """Vectors `(n, dim)` of a group from stored features `(n, d)` of another; None if they are not made of these."""
+    for encoder in model.encoders:
+        for modality in encoder.dims:
+            for head in model.heads if feature_group(encoder, modality) == given else ():
+                if head.encoders.get(modality) == encoder.name and vector_group(head.space, modality) == wanted:
+                    return head.project(features.astype(np.float32), modality)
+    return None

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
-from mmsearch.errors import MediaError, ModelMismatch
+from mmsearch.errors import MediaError, ModelError, ModelMismatch
+from mmsearch.media.decode import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
 from mmsearch.search.searcher import Searcher
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.evaluation.result import Evaluation
+    from mmsearch.media.reader import InProcess, Readers
+    from mmsearch.store.mending import Project
+    from mmsearch.store.repair import Repaired
     from mmsearch.types import AudioInput, Hits, ImageInput, Progress, Record, Report
 
 DEFAULT_MODEL = "lite"
@@ -56,6 +60,28 @@ def open_index(path: str | Path, model: str | None = None, *, create: bool = Tru
     return Index(Store.create(folder, identity(loaded)), loaded)
 
 
+def repair(path: str | Path, *, wait: float = 0.0) -> Repaired:
+    """Make a damaged index agree with itself again, and keep all of it that is proven to be intact.
+
+    Every intact block of a damaged shard is kept; vectors that were lost are computed again from stored features. An
+    item that lost more than that is removed, and its file forgotten: the next `add` reads it again. Media files are
+    not touched. Repairing a sound index changes nothing.
+
+    Args:
+        path: the index folder.
+        wait: seconds to wait for another writer.
+
+    Raises:
+        IndexNotFound: there is no index.
+        IndexDamaged: nothing can be salvaged from its catalog.
+        IndexLocked: another process is writing.
+        StoreError: the disk is full or fails.
+    """
+    from mmsearch.store.repair import repair as mend
+
+    return mend(Path(path).expanduser(), _projector, wait=wait)
+
+
 class Index:
     """An open index. Reading from several threads is fine; the model is loaded when it is first needed."""
 
@@ -71,6 +97,7 @@ class Index:
             )
         self._model = model if model is not None and not isinstance(model, str) else None
         self._searcher: Searcher | None = None
+        self._readers: Readers | None = None
 
     @property
     def folder(self) -> Path:
@@ -111,6 +138,8 @@ class Index:
         exclude: Sequence[str] = (),
         prune: bool = False,
         wait: float = 0.0,
+        timeout: float = TIMEOUT_SECONDS,
+        isolate: bool = True,
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
         """Bring the index up to date with folders and files; what has not changed is not opened.
@@ -123,10 +152,15 @@ class Index:
             exclude: globs, matched against the path below the folder and against each name in it.
             prune: also remove what vanished when a whole folder is empty (an unmounted drive looks like that).
             wait: seconds to wait for another writer.
+            timeout: a file is given up when its decoder delivers nothing (no page, no window) for so many seconds.
+            isolate: decode in processes of their own, so that a file that crashes a decoder costs that file only.
+                They are started once and kept until the index is closed; where there are none, this makes no
+                difference.
             progress: called about ten times a second.
 
         Raises:
             MediaError: one of the paths does not exist.
+            DecoderError: no process can be started.
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
@@ -140,16 +174,23 @@ class Index:
         model = self.model
         with self._store.writer(wait=wait) as writer:
             roots = [resolve(self._store, writer, path) for path in outermost(wanted)]
-            return Run(self._store, writer, model, progress=progress, prune=prune).add_roots(roots, exclude)
+            run = Run(
+                self._store, writer, model, self._reading(isolate), progress=progress, prune=prune, timeout=timeout
+            )
+            return run.add_roots(roots, exclude)
 
     def add_items(
         self,
         records: Iterable[Record],
         *,
         wait: float = 0.0,
+        timeout: float = TIMEOUT_SECONDS,
+        isolate: bool = True,
         progress: Callable[[Progress], None] | None = None,
     ) -> Report:
         """Add records; one whose id is in the index replaces that item.
+
+        Encoded pictures and sounds (paths, bytes) are decoded as `add` does; see there for the arguments.
 
         Raises:
             IndexLocked: another process is writing.
@@ -159,7 +200,8 @@ class Index:
 
         model = self.model
         with self._store.writer(wait=wait) as writer:
-            return Run(self._store, writer, model, progress=progress).add_records(records)
+            run = Run(self._store, writer, model, self._reading(isolate), progress=progress, timeout=timeout)
+            return run.add_records(records)
 
     def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
         """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
@@ -222,8 +264,19 @@ class Index:
         return count(self._store)
 
     def verify(self) -> list[str]:
-        """What is wrong with the index on disk, one sentence each; empty if it is sound. Reads all of it."""
-        return list(verify(self._store))
+        """What is wrong with the index or its model's weights on disk, one sentence each; empty if they are sound.
+
+        Reads all of both.
+        """
+        from mmsearch.encoders import weights
+
+        problems = list(verify(self._store))
+        try:
+            if self.model_name in weights.CARDS and weights.installed(self.model_name):
+                weights.verify(self.model_name)
+        except ModelError as error:
+            problems.append(str(error))
+        return problems
 
     def identity(self) -> dict[str, Any]:
         """The model that the index was built with: name, versions, spaces, sha256 of the weights."""
@@ -272,8 +325,21 @@ class Index:
         )
 
     def close(self) -> None:
-        """Give back files and memory."""
+        """Give back files, memory and processes."""
+        with self._guard:
+            if self._readers is not None:
+                self._readers.close()
         self._store.close()
+
+    def _reading(self, isolate: bool) -> Readers | InProcess:
+        from mmsearch.media.reader import InProcess, Readers
+
+        if not isolate or os.name != "posix":
+            return InProcess(self.model.inputs)
+        with self._guard:
+            if self._readers is None:
+                self._readers = Readers(self.model.inputs)
+            return self._readers
 
     def __enter__(self) -> Index:
         return self
@@ -337,6 +403,18 @@ def identity(model: Model) -> dict[str, Any]:
         "spaces": {head.space.name: {"version": head.space.version, "dim": head.space.dim} for head in model.heads},
         "weights": dict(sorted(model.weights.items())),
     }
+
+
+def _projector(recorded: dict[str, Any]) -> Project:
+    """What computes vectors again from features; nothing, where the model is not the one of the index."""
+    from mmsearch.embedding import project
+
+    try:
+        model = registry.load(recorded["name"])
+        known = identity(model) == recorded
+    except ModelError:
+        known = False
+    return lambda wanted, given, features: project(model, wanted, given, features) if known else None
 
 
 def _difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:

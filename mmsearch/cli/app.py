@@ -14,6 +14,7 @@ import typer
 
 from mmsearch.cli.locate import locate, place
 from mmsearch.errors import QueryError, StoreError
+from mmsearch.media.decode import TIMEOUT_SECONDS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +66,9 @@ def index_(
     model: Annotated[str | None, typer.Option(help="For a new index; see `mmsearch models`. Default: lite.")] = None,
     exclude: Annotated[list[str], typer.Option(metavar="GLOB", help="Leave out; may be given several times.")] = [],  # noqa: B006
     prune: Annotated[bool, typer.Option(help="Remove files of a folder that is now empty or not mounted.")] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="Give up a file whose decoder delivers nothing for so long.")
+    ] = TIMEOUT_SECONDS,
     strict: Annotated[bool, typer.Option(help="Exit with status 1 if any file failed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,7 +87,7 @@ def index_(
     with open_index(folder, model) as opened:
         try:
             with bar() as progress:
-                report = opened.add(paths, exclude=exclude, prune=prune, progress=progress)
+                report = opened.add(paths, exclude=exclude, prune=prune, timeout=timeout, progress=progress)
         except KeyboardInterrupt:
             print(f"interrupted with {len(opened)} items in {folder}; the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -99,6 +103,14 @@ def index_(
         raise MediaError(f"no picture, sound or text in {', '.join(map(str, paths))}; `mmsearch index --help`")
     if not useful or (strict and report.failed):
         raise typer.Exit(1)
+
+
+@app.command()
+def formats() -> None:
+    """List the files that can be read: their suffixes, what becomes of them, and what reads them."""
+    from mmsearch.media.formats import markdown
+
+    print("\n".join(markdown()))
 
 
 @app.command()
@@ -179,18 +191,30 @@ def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def verify(index: IndexOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    index: IndexOption = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Salvage what is intact of an index that is not.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Prove that catalog, rows and shards agree; exit with status 1 and name what does not."""
-    from mmsearch.engine import open_index
+    from mmsearch import engine
+    from mmsearch.cli import present
 
     folder = locate(index)
+    repaired: dict[str, Any] = {}
     try:
-        with open_index(folder, create=False) as opened:
-            problems = opened.verify()
+        if repair:
+            found = engine.repair(folder)
+            problems, repaired = list(found.left), {"repaired": present.repaired_json(found)}
+            if not as_json:
+                present.repaired(found)
+        else:
+            with engine.open_index(folder, create=False) as opened:
+                problems = opened.verify()
     except StoreError as error:
         problems = [str(error)]
     if as_json:
-        _print_json({"index": str(folder), "ok": not problems, "problems": problems})
+        _print_json({"index": str(folder), "ok": not problems, "problems": problems, **repaired})
     else:
         for problem in problems:
             print(f"{folder}: {problem}", file=sys.stderr)

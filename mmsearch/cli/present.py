@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmsearch.types import Modality
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from mmsearch.encoders.weights import Card
     from mmsearch.evaluation.measures import Estimate
     from mmsearch.evaluation.result import Evaluation
+    from mmsearch.store.repair import Repaired
     from mmsearch.store.statistics import Counts
     from mmsearch.types import Hit, Hits, Report
 
@@ -56,6 +55,8 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "confidence": hit.confidence,
         "start": hit.start,
         "end": hit.end,
+        "page": hit.page,
+        "time": hit.time,
         "excerpt": excerpt(hit.excerpt),
         "cosine": round(hit.cosine, 6),
         "properties": dict(hit.properties),
@@ -81,17 +82,9 @@ def hits(found: Hits) -> None:
 
 
 def _what(hit: Hit) -> str:
-    name = printable(hit.path) or hit.id
-    if hit.modality is Modality.AUDIO and hit.start is not None and hit.end is not None:
-        name += f"  {clock(hit.start)}–{clock(hit.end)}"
+    name = "  ".join(part for part in (printable(hit.path) or hit.id, hit.place) if part)
     text = excerpt(hit.excerpt)
     return f"{name}\n{text}" if text else name
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"
 
 
 def gallery(path: Path, sections: Sequence[tuple[str, Hits]], title: str) -> None:
@@ -107,6 +100,24 @@ def gallery(path: Path, sections: Sequence[tuple[str, Hits]], title: str) -> Non
         path.write_text(page(sections, title), encoding="utf-8")
     except OSError as error:
         raise QueryError(f"cannot write the gallery {path}: {error.strerror}") from error
+
+
+def repaired_json(found: Repaired) -> dict[str, Any]:
+    """What a repair did, as JSON values."""
+    again = [printable(path) for path in found.again]
+    return {"done": list(found.done), "kept": found.kept, "lost": list(found.lost), "again": again}
+
+
+def repaired(found: Repaired) -> None:
+    """What a repair did: sentences, what is lost, and how to get it back."""
+    console = Console(soft_wrap=True)
+    for sentence in found.done or ("nothing had to be repaired",):
+        console.print(escape(sentence), highlight=False)
+    for name in found.lost:
+        console.print(f"[red]lost[/] {escape(name)}", highlight=False)
+    if found.again:
+        console.print(f"{len(found.again)} files will be read again by the next `mmsearch index`", highlight=False)
+    console.print(f"{found.kept} items are kept")
 
 
 def report_json(report: Report, folder: Path, counts: Counts) -> dict[str, Any]:

@@ -1,39 +1,65 @@
-"""Connections to the catalog: WAL, explicit transactions, read-only places included."""
+"""Connections to the catalog: WAL, explicit transactions, read-only places included. SQLite's errors end here."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from mmsearch.errors import IndexDamaged, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CATALOG = "catalog.sqlite"
 BUSY_SECONDS = 30.0
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_FORMAT", "SQLITE_ERROR")
 
 
 def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     """An engine for the catalog in `folder`; with `write`, transactions take the write lock when they begin.
 
+    A catalog under another `name` is a draft, to be renamed when it is done: it has no log, so that all of it is in the
+    file that is renamed. (SQLite says nothing when folding a log into the file fails as the last connection closes.)
+
     In a folder that cannot be written SQLite cannot make the files that WAL needs. Where a writer left them, they can
-    be read; where there are none, all is in the catalog itself, and it is opened as immutable.
+    be read; where there are none, all is in the catalog itself, and it is opened as immutable; where there is a log
+    without its index, both are read in a temporary copy.
     """
     path = folder.absolute() / name
+    copy: tempfile.TemporaryDirectory[str] | None = None
     mode = "mode=rwc" if write else "mode=rw"
     if not write and not (os.access(folder, os.W_OK) and os.access(path, os.W_OK)):
-        mode = "mode=ro" if path.with_name(f"{name}-wal").exists() else "immutable=1"
+        log, shm = path.with_name(f"{name}-wal"), path.with_name(f"{name}-shm")
+        if not log.exists() or log.stat().st_size == 0:
+            mode = "immutable=1"
+        elif shm.exists():
+            mode = "mode=ro"
+        else:
+            copy, path = _copy(path, log)
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        if write:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA mmap_size = 268435456")
+        try:
+            connection = sqlite3.connect(
+                f"{path.as_uri()}?{mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise translated(folder, error) from error
+        try:
+            if write:
+                connection.execute(f"PRAGMA journal_mode = {'WAL' if name == CATALOG else 'DELETE'}")
+                connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA mmap_size = 268435456")
+        except sqlite3.Error as error:
+            connection.close()
+            raise translated(folder, error) from error
         return connection
 
     made = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=16, max_overflow=-1)
@@ -43,4 +69,55 @@ def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     def begin(connection: Any) -> None:  # noqa: ANN401  (SQLAlchemy's event signature)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
+    if copy is not None:
+        event.listen(made, "engine_disposed", lambda _: copy.cleanup())
     return made
+
+
+def _copy(path: Path, log: Path) -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    from pathlib import Path as Place
+
+    folder = tempfile.TemporaryDirectory(prefix="mmsearch-catalog-")
+    try:
+        for file in (path, log):
+            shutil.copyfile(file, Place(folder.name) / file.name)
+    except OSError as error:
+        folder.cleanup()
+        raise StoreError(f"cannot copy the catalog {path} and its log: {error.strerror}") from error
+    return folder, Place(folder.name) / path.name
+
+
+def translated(folder: Path, error: Exception) -> StoreError:
+    """What an error of SQLite or SQLAlchemy means to somebody who has an index: damage, or a disk that fails now."""
+    reason = getattr(error, "orig", error)
+    name = _name(reason)
+    if damage(reason):
+        return IndexDamaged(f"the catalog of {folder} cannot be read ({reason}): run `mmsearch verify --repair`")
+    hint = {"SQLITE_BUSY": "another process holds it", "SQLITE_READONLY": "it may not be written"}
+    why = hint.get(name, f"{name}: is the disk full, read-only or failing?")
+    return StoreError(f"the catalog of {folder} cannot be used now: {reason} ({why})")
+
+
+def damage(error: Exception) -> bool:
+    """Whether an error of SQLite means that the catalog is damaged, and not that it cannot be used now."""
+    return _name(error).startswith(DAMAGE) and "locked" not in str(error)
+
+
+def _name(error: Exception) -> str:
+    return str(getattr(error, "sqlite_errorname", None) or "SQLITE_ERROR")
+
+
+@contextmanager
+def errors_of(folder: Path) -> Iterator[None]:
+    """Translate SQLite's errors and those of the file system that the block raises.
+
+    Raises:
+        StoreError: instead of them.
+    """
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        raise translated(folder, error) from error
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise StoreError(f"cannot use the index {folder}: {error.strerror}{where}") from error

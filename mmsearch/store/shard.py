@@ -21,7 +21,8 @@ import numpy as np
 from mmsearch.errors import IndexDamaged, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -68,6 +69,78 @@ def header(group: Group) -> bytes:
     return text.ljust(HEADER_BYTES - 1) + b"\n"
 
 
+def group_of(path: Path) -> Group | None:
+    """The group that the header of a shard names; None if it has none."""
+    try:
+        with path.open("rb") as file:
+            fields = json.loads(file.read(HEADER_BYTES))
+        fields.pop("mmsearch")
+        group = Group(**fields)
+        return group if group.row_bytes > 0 else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a shard file is: whether it can be read and has its header, and which blocks are not there or wrong.
+
+    `unproven` blocks are there, but there is no checksum of them.
+    """
+
+    readable: bool
+    header: bool
+    cut: tuple[int, ...]
+    bad: tuple[int, ...]
+    unproven: tuple[int, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.readable and self.header and not (self.cut or self.bad or self.unproven)
+
+
+def examine(path: Path, group: Group, rows: int, crcs: Mapping[int, int]) -> Condition:
+    """Read every committed byte of a shard; `crcs` are the checksums that its blocks should have."""
+    blocks = range(-(-rows // group.block_rows))
+    try:
+        with path.open("rb") as file:
+            named = file.read(HEADER_BYTES) == header(group)
+        found = dict(checksums(path, group, rows))
+    except OSError:
+        return Condition(False, False, tuple(blocks), ())
+    return Condition(
+        True,
+        named,
+        tuple(block for block in blocks if block not in found),
+        tuple(block for block, crc in found.items() if block in crcs and crcs[block] != crc),
+        tuple(block for block in found if block not in crcs),
+    )
+
+
+def restore(path: Path, group: Group, rows: int, mended: Mapping[int, NDArray[Any]]) -> None:
+    """Write the header, give the file the length of its committed rows, and put rows `(dim,)` at their offsets.
+
+    Only what is damaged is written over, so that a process that dies here has made nothing worse.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with open(handle, "r+b", buffering=0) as file:  # noqa: PTH123  (a handle: "r+" would not make the file)
+            _write(file, 0, header(group))
+            if os.fstat(handle).st_size < HEADER_BYTES + rows * group.row_bytes:
+                file.truncate(HEADER_BYTES + rows * group.row_bytes)
+            for offset, row in mended.items():
+                _write(file, HEADER_BYTES + offset * group.row_bytes, _bytes(group, row))
+            os.fsync(handle)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write to the shard {path}: {error.strerror}") from error
+
+
 def create(path: Path, group: Group) -> None:
     """Make an empty shard, durably.
 
@@ -95,10 +168,7 @@ def append(path: Path, group: Group, committed: int, new: NDArray[Any]) -> None:
     start = HEADER_BYTES + committed * group.row_bytes
     try:
         with path.open("r+b", buffering=0) as file:
-            file.seek(start)
-            view = memoryview(_bytes(group, new))
-            while view:
-                view = view[file.write(view) :]
+            _write(file, start, _bytes(group, new))
             _sync_data(file.fileno())
     except OSError as error:
         raise StoreError(f"cannot write to the shard {path}: {error.strerror}") from error
@@ -116,10 +186,12 @@ def mapped(path: Path, group: Group, rows: int) -> NDArray[Any]:
     try:
         size = path.stat().st_size
         if size < needed:
-            raise IndexDamaged(f"the shard {path} has {size} bytes of {needed}: run `mmsearch verify`")
+            raise IndexDamaged(f"the shard {path} has {size} bytes of {needed}: run `mmsearch verify --repair`")
         return np.memmap(path, group.dtype, "r", HEADER_BYTES, (rows, group.dim))
     except OSError as error:
-        raise IndexDamaged(f"the shard {path} cannot be read ({error.strerror}): run `mmsearch verify`") from error
+        raise IndexDamaged(
+            f"the shard {path} cannot be read ({error.strerror}): run `mmsearch verify --repair`"
+        ) from error
 
 
 def extend_checksums(group: Group, committed: int, last: int, new: NDArray[Any]) -> Iterator[tuple[int, int]]:
@@ -153,6 +225,13 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _write(file: FileIO, start: int, content: bytes) -> None:
+    file.seek(start)
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _bytes(group: Group, rows: NDArray[Any]) -> bytes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmsearch.errors import IndexDamaged
+from mmsearch.store import database
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 @dataclass(frozen=True)
@@ -67,28 +69,46 @@ class Snapshot:
 
 
 def read(engine: Engine, folder: Path) -> Snapshot:
-    """The newest committed version."""
-    with engine.connect() as connection:
-        sql = connection.exec_driver_sql
-        version = int(sql("SELECT value FROM meta WHERE key = 'version'").scalar_one())
-        dead: dict[int, list[int]] = {}
-        for shard_id, offset in sql('SELECT shard_id, "offset" FROM tombstones ORDER BY 1, 2'):
-            dead.setdefault(shard_id, []).append(offset)
-        found = sql(
-            "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards "
-            "WHERE rows > 0 ORDER BY id"
-        ).all()
-    return Snapshot(
-        version,
-        tuple(
-            Shard(
-                id_,
-                Group(*group_fields),
-                folder / file,
-                rows,
-                np.frombuffer(total),
-                np.array(dead.get(id_, []), dtype=np.int64),
-            )
-            for id_, *group_fields, file, rows, total in found
-        ),
-    )
+    """The newest committed version.
+
+    Raises:
+        IndexDamaged: the catalog cannot be read, or makes no sense.
+        StoreError: it cannot be read now.
+    """
+    with database.errors_of(folder), engine.connect() as connection:
+        return seen(connection, folder)
+
+
+def seen(connection: Connection, folder: Path) -> Snapshot:
+    """The version that a transaction sees.
+
+    Raises:
+        IndexDamaged: the catalog makes no sense.
+    """
+    sql = connection.exec_driver_sql
+    version = sql("SELECT value FROM meta WHERE key = 'version'").scalar()
+    dead: dict[int, list[int]] = {}
+    for shard_id, offset in sql('SELECT shard_id, "offset" FROM tombstones ORDER BY 1, 2'):
+        dead.setdefault(shard_id, []).append(offset)
+    found = sql(
+        "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards WHERE rows > 0 ORDER BY id"
+    ).all()
+    try:
+        return Snapshot(
+            int(str(version)),
+            tuple(
+                Shard(
+                    id_,
+                    Group(*group_fields),
+                    folder / file,
+                    rows,
+                    np.frombuffer(total).reshape(group_fields[-1]),
+                    np.array([offset for offset in dead.get(id_, []) if offset < rows], dtype=np.int64),
+                )
+                for id_, *group_fields, file, rows, total in found
+            ),
+        )
+    except (TypeError, ValueError) as error:
+        raise IndexDamaged(
+            f"the catalog of {folder} makes no sense ({error}): run `mmsearch verify --repair`"
+        ) from error

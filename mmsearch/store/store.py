@@ -117,7 +117,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot make an index at {folder}: {error.strerror}") from error
         except DatabaseError as error:
-            raise _damaged(folder, error) from error
+            raise database.translated(folder, error) from error
         return cls.open(folder)
 
     @staticmethod
@@ -147,6 +147,8 @@ class Store:
             IndexTooNew: a newer mmsearch wrote it.
             IndexDamaged: its catalog cannot be read.
         """
+        if (folder / database.CATALOG).is_dir():
+            raise IndexDamaged(f"the catalog {folder / database.CATALOG} is a folder: it is no index")
         if not (folder / database.CATALOG).is_file():
             raise IndexNotFound(f"there is no index at {folder}; make one with `mmsearch index FOLDER`")
         store = cls(folder, database.engine(folder, write=False))
@@ -159,7 +161,7 @@ class Store:
                 store.writer(wait=database.BUSY_SECONDS).close()
         except DatabaseError as error:
             store.close()
-            raise _damaged(folder, error) from error
+            raise database.translated(folder, error) from error
         except StoreError:
             store.close()
             raise
@@ -201,7 +203,7 @@ class Store:
         try:
             return connection.cursor().execute(statement, tuple(parameters)).fetchall()  # type: ignore[no-any-return]
         except sqlite3.DatabaseError as error:
-            raise _damaged(self.folder, error) from error
+            raise database.translated(self.folder, error) from error
         finally:
             connection.close()
 
@@ -295,13 +297,6 @@ class Store:
     def same_content(self, content_hash: bytes) -> list[KnownFile]:
         """Readable files with that content."""
         return [KnownFile(*row) for row in self.query(f"{_FILE} hash = ? AND error IS NULL", (content_hash,))]
-
-
-def _damaged(folder: Path, error: Exception) -> StoreError:
-    reason = getattr(error, "orig", error)
-    if "locked" in str(reason) or "full" in str(reason):
-        return StoreError(f"the catalog of {folder} cannot be used now: {reason}")
-    return IndexDamaged(f"the catalog of {folder} cannot be read ({reason}): run `mmsearch verify --repair`")
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -51,6 +51,10 @@ class Transaction:
         last: dict[str, int] = {name: seq for name, seq in self._sql("SELECT name, seq FROM sqlite_sequence")}
         self._next = {table: last.get(table, 0) + 1 for table in ("files", "items", "segments", "shards")}
         self._added = 0
+        # What this commit has put; it may wait to be written, and must be before it is changed. An item or a file of an
+        # earlier commit needs no such flush, each of which waits for the disk.
+        self._keys: set[str] = set()
+        self._files: set[int] = set()
         self._bereft: set[int] = set()  # files that lost an item; without any they are forgotten, to be read again
         self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
         self._inserts: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
@@ -90,7 +94,8 @@ class Transaction:
         return self._added
 
     def _annotate(self, file_id: int, metadata: Metadata) -> None:
-        self._flush()
+        if file_id in self._files:
+            self._flush()
         self._sql("UPDATE items SET metadata = ? WHERE file_id = ?", (_json(metadata), file_id))
 
     def _put(self, put: Put) -> None:
@@ -100,12 +105,15 @@ class Transaction:
             file = put.file
             old = self._sql("SELECT id FROM files WHERE root_id = ? AND path = ?", (file.root_id, file.path)).scalar()
             if old is not None:
-                self._flush()
+                if old in self._files:
+                    self._flush()
                 old_items = self._sql("SELECT id, key FROM items WHERE file_id = ? ORDER BY id", (old,)).all()
                 self._remove(tuple(id_ for id_, _ in old_items))
                 if len(old_items) == len(put.items):
                     keys = [key for _, key in old_items]
+                    self._keys.update(keys)
             file_id = old if old is not None else self._id("files")
+            self._files.add(file_id)
             self._sql(
                 "INSERT OR REPLACE INTO files (id, root_id, path, size, mtime_ns, hash, error, reader) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -116,7 +124,9 @@ class Transaction:
 
     def _item(self, item: NewItem, key: str, file_id: int | None) -> None:
         if item.key is not None:
-            self._flush()
+            if key in self._keys:
+                self._flush()
+            self._keys.add(key)
             self._remove(tuple(self._sql("SELECT id FROM items WHERE key = ?", (key,)).scalars()))
         item_id, properties = self._id("items"), item.properties
         self._inserts["items"].append(
@@ -160,7 +170,7 @@ class Transaction:
         if not np.isfinite(matrix).all():
             raise StoreError(f"{group.kind} of {group.name} are not finite numbers")
         if not active.path.exists():
-            raise IndexDamaged(f"the shard {active.path} is missing: run `mmsearch verify`")
+            raise IndexDamaged(f"the shard {active.path} is missing: run `mmsearch verify --repair`")
         shards.append(active.path, group, active.rows, matrix)
         crc = active.crc
         for block, crc in shards.extend_checksums(group, active.rows, active.crc, matrix):
@@ -171,7 +181,7 @@ class Transaction:
         self._sql("UPDATE shards SET rows = ?, sealed = ? WHERE id = ?", (grown.rows, int(sealed), active.id))
         self._add_to_total(active.id, group, matrix.sum(axis=0, dtype=np.float64))
         if sealed:
-            del self._active[group]
+            self._active.pop(group, None)  # one that is new and full at once was never in it
         else:
             self._active[group] = grown
 

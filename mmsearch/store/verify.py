@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmsearch.errors import StoreError
+from mmsearch.store import database, snapshot
 from mmsearch.store import shard as shards
+from mmsearch.store.prune import KNOWN, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
     from mmsearch.store.snapshot import Shard
     from mmsearch.store.store import Store
@@ -19,9 +24,25 @@ if TYPE_CHECKING:
 CHECKS = (
     ("rows name segments that do not exist", "FROM rows WHERE segment_id NOT IN (SELECT id FROM segments)"),
     ("rows name shards that do not exist", "FROM rows WHERE shard_id NOT IN (SELECT id FROM shards)"),
+    ("dead rows name shards that do not exist", "FROM tombstones WHERE shard_id NOT IN (SELECT id FROM shards)"),
+    ("checksums name shards that do not exist", "FROM blocks WHERE shard_id NOT IN (SELECT id FROM shards)"),
+    (
+        "rows lie beyond the end of their shard",
+        'FROM rows r JOIN shards s ON s.id = r.shard_id WHERE r."offset" < 0 OR r."offset" >= s.rows',
+    ),
+    (
+        "dead rows lie beyond the end of their shard",
+        'FROM tombstones t JOIN shards s ON s.id = t.shard_id WHERE t."offset" < 0 OR t."offset" >= s.rows',
+    ),
     ("segments name items that do not exist", "FROM segments WHERE item_id NOT IN (SELECT id FROM items)"),
-    ("segments have no vector", "FROM segments WHERE id NOT IN (SELECT segment_id FROM rows)"),
+    (
+        "segments have no vector",
+        "FROM segments WHERE id NOT IN (SELECT r.segment_id FROM rows r JOIN shards s ON s.id = r.shard_id "
+        "WHERE s.kind = 'vectors')",
+    ),
+    ("segments have an unknown modality", f"FROM segments WHERE modality NOT IN ({KNOWN})"),
     ("items have no segment", "FROM items WHERE id NOT IN (SELECT item_id FROM segments)"),
+    ("items have metadata that cannot be read", "FROM items WHERE NOT json_valid(metadata)"),
     (
         "items name files that do not exist",
         "FROM items WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
@@ -31,6 +52,7 @@ CHECKS = (
         "FROM files WHERE error IS NULL AND id NOT IN (SELECT file_id FROM items WHERE file_id IS NOT NULL)",
     ),
     ("files name roots that do not exist", "FROM files WHERE root_id NOT IN (SELECT id FROM roots)"),
+    ("metadata files name roots that do not exist", "FROM sidecars WHERE root_id NOT IN (SELECT id FROM roots)"),
     (
         "segments have two rows in one group",
         "FROM (SELECT 1 FROM rows r JOIN shards s ON s.id = r.shard_id "
@@ -49,47 +71,67 @@ CHECKS = (
 
 
 def verify(store: Store) -> Iterator[str]:
-    """One sentence for each thing that is wrong; nothing if the index is sound. Reads every byte of it."""
+    """One sentence for each thing that is wrong; nothing if the index is sound. Reads every byte of it.
+
+    All of it is seen as it was at one moment, whatever a writer does meanwhile.
+    """
     try:
-        for (said,) in store.query("PRAGMA integrity_check"):
-            if said != "ok":
-                yield f"catalog: {said}"
-        for wrong, select in CHECKS:
-            count = store.query(f"SELECT count(*) {select}")[0][0]
-            if count:
-                yield f"catalog: {count} {wrong}"
-        for shard in store.snapshot().shards:
-            yield from _shard(store, shard)
+        with database.errors_of(store.folder), store.engine.connect() as connection:
+            yield from _catalog(store, connection)
+            for shard in snapshot.seen(connection, store.folder).shards:
+                yield from _shard(store, connection, shard)
     except StoreError as error:
         yield str(error)
 
 
-def _shard(store: Store, shard: Shard) -> Iterator[str]:
-    name, group = shard.path.relative_to(store.folder), shard.group
-    counted = store.query(
-        'SELECT (SELECT count(*) FROM rows WHERE shard_id = ?1 AND "offset" < ?2), '
-        '(SELECT count(*) FROM tombstones WHERE shard_id = ?1 AND "offset" < ?2)',
-        (shard.id, shard.rows),
-    )[0]
-    if sum(counted) != shard.rows:
-        yield f"{name}: {shard.rows} rows are committed, but {counted[0]} are live and {counted[1]} are dead"
+def _catalog(store: Store, connection: Connection) -> Iterator[str]:
+    for (said,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if said != "ok":
+            yield from (f"catalog: {line}" for line in str(said).splitlines() if not line.startswith("***"))
+    for wrong, select in CHECKS:
+        try:
+            with database.errors_of(store.folder):
+                count = connection.exec_driver_sql(f"SELECT count(*) {select}").scalar_one()
+        except StoreError as error:
+            yield f"catalog: whether {wrong} cannot be told: {error}"
+            continue
+        if count:
+            yield f"catalog: {count} {wrong}"
+    count = len(set(unreadable(connection.exec_driver_sql)))
+    if count:
+        yield f"catalog: {count} items have text that cannot be read"
     try:
-        with shard.path.open("rb") as file:
-            if file.read(shards.HEADER_BYTES) != shards.header(group):
-                yield f"{name}: the header is not that of this shard"
-    except OSError as error:
-        yield f"{name}: cannot be read ({error.strerror})"
+        json.loads(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'model'").scalar_one_or_none() or "")
+    except ValueError:
+        yield "catalog: it does not tell which model it is for"
+
+
+def _shard(store: Store, connection: Connection, shard: Shard) -> Iterator[str]:
+    name, group = shard.path.relative_to(store.folder), shard.group
+    sql = connection.exec_driver_sql
+    live, dead = sql(
+        "SELECT (SELECT count(*) FROM rows WHERE shard_id = ?1), (SELECT count(*) FROM tombstones WHERE shard_id = ?1)",
+        (shard.id,),
+    ).one()
+    if live + dead != shard.rows:
+        yield f"{name}: {shard.rows} rows are committed, but {live} are live and {dead} are dead"
+    expected = {block: crc for block, crc in sql("SELECT block, crc FROM blocks WHERE shard_id = ?", (shard.id,))}  # noqa: C416
+    found = shards.examine(shard.path, group, shard.rows, expected)
+    if not found.readable:
+        yield f"{name}: the file is missing or cannot be read"
         return
-    expected = dict(store.query("SELECT block, crc FROM blocks WHERE shard_id = ?", (shard.id,)))
-    found = dict(shards.checksums(shard.path, group, shard.rows))
+    if not found.header:
+        yield f"{name}: the header is not that of this shard"
     blocks = -(-shard.rows // group.block_rows)
-    if len(found) < blocks:
-        yield f"{name}: the file is too short, {len(found)} of {blocks} blocks are whole"
-    bad = [block for block, crc in found.items() if expected.get(block) != crc]
-    for block in bad:
+    if found.cut:
+        yield f"{name}: the file is too short, {blocks - len(found.cut)} of {blocks} blocks are whole"
+    for block in sorted(found.bad + found.unproven):
         first = block * group.block_rows
-        yield f"{name}: rows {first} to {min(first + group.block_rows, shard.rows) - 1} have a wrong checksum"
-    if not bad and len(found) == blocks and group.kind == "vectors":
+        what = "a wrong" if block in found.bad else "no"
+        yield f"{name}: rows {first} to {min(first + group.block_rows, shard.rows) - 1} have {what} checksum"
+    if len(expected) > blocks:
+        yield f"{name}: there are checksums of {len(expected)} blocks, it has {blocks}"
+    if not (found.cut or found.bad or found.unproven) and group.kind == "vectors":
         yield from _statistics(str(name), shard)
 
 
@@ -98,10 +140,10 @@ def _statistics(name: str, shard: Shard) -> Iterator[str]:
     live[shard.dead] = False
     total, longest = np.zeros(shard.group.dim), 0.0
     for start in range(0, shard.rows, 16_384):
-        part = np.asarray(shard.matrix[start : start + 16_384], np.float64)
-        total += part[live[start : start + 16_384]].sum(axis=0)
-        longest = max(longest, float(np.abs(np.linalg.norm(part, axis=1) - 1).max()))
-    if longest > 1e-3:
+        part = np.asarray(shard.matrix[start : start + 16_384][live[start : start + 16_384]], np.float64)
+        total += part.sum(axis=0)
+        longest = max(longest, float(np.abs(np.linalg.norm(part, axis=1) - 1).max(initial=0.0)))
+    if not longest <= 1e-3:
         yield f"{name}: vectors are not of unit norm"
     if not np.allclose(total, shard.total, atol=1e-3 * max(1.0, shard.rows**0.5)):
         yield f"{name}: the stored sum of its vectors is wrong"

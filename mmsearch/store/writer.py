@@ -3,16 +3,20 @@
 The order is what makes a commit atomic: rows are written past the committed length of the active shards and forced
 to the disk, and only then does a transaction raise the lengths and name items, segments and rows together. A process
 that dies in between leaves bytes that nothing names; the next writer cuts them off.
+
+A transaction that failed, or whose process died, may lie complete in SQLite's log all the same, unseen for now, and
+come back when the log is next read from its beginning. Its rows must not be touched as long as it can. So before
+a writer cuts or overwrites anything after such an end, it commits something small, which takes that place in the log.
 """
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DatabaseError
-
 from mmsearch.errors import IndexLocked, StoreError
-from mmsearch.store import migrations
+from mmsearch.store import database, migrations
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active, Transaction
@@ -51,13 +55,16 @@ def locked(folder: Path, *, wait: float) -> FileLock:
 class Writer:
     """Holds the writer's lock of an index from `open` to `close`."""
 
-    def __init__(self, folder: Path, engine: Engine, lock: FileLock, shard_rows: int = shards.SHARD_ROWS) -> None:
+    def __init__(self, folder: Path, engine: Engine, lock: FileLock) -> None:
         self._folder, self._engine, self._lock = folder, engine, lock
-        self._shard_rows = shard_rows
+        self._shard_rows = shards.SHARD_ROWS
         self._active: dict[Group, Active] = {}
-        with engine.begin() as connection:
-            migrations.migrate(connection)
-        self._recover()
+        self._unsettled = True
+        with database.errors_of(folder):
+            with engine.begin() as connection:
+                migrations.migrate(connection)
+            self._settle()
+            self._recover()
 
     @classmethod
     def open(cls, folder: Path, engine: Engine, *, wait: float = 0.0) -> Writer:
@@ -65,6 +72,7 @@ class Writer:
 
         Raises:
             IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
         """
         lock = locked(folder, wait=wait)
         try:
@@ -75,11 +83,15 @@ class Writer:
             raise
 
     def close(self) -> None:
-        """Fold the log into the catalog and let go of the lock."""
+        """Fold the log into the catalog, if the disk lets us, and let go of the lock."""
         try:
-            connection = self._engine.raw_connection()
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
-            connection.close()
+            # What is committed is safe in the log: where it cannot be folded in now, the next writer does it.
+            with suppress(StoreError, sqlite3.Error):
+                connection = self._engine.raw_connection()
+                try:
+                    connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
+                finally:
+                    connection.close()
         finally:
             self._engine.dispose()
             self._lock.release()
@@ -92,13 +104,13 @@ class Writer:
 
     def root(self, path: bytes, relative: bytes) -> int:
         """The id of a root folder; it is created if it is new."""
-        with self._engine.begin() as connection:
+        with database.errors_of(self._folder), self._engine.begin() as connection:
             connection.exec_driver_sql("INSERT OR IGNORE INTO roots (path, relative) VALUES (?, ?)", (path, relative))
             return int(connection.exec_driver_sql("SELECT id FROM roots WHERE path = ?", (path,)).scalar_one())
 
     def absorb_root(self, inner: int, outer: int, prefix: bytes) -> None:
         """Make the files of the root `inner` files of the root `outer`, which holds it at `prefix` (`a/b/`)."""
-        with self._engine.begin() as connection:
+        with database.errors_of(self._folder), self._engine.begin() as connection:
             connection.exec_driver_sql(
                 "UPDATE files SET root_id = ?, path = CAST(? || path AS BLOB) WHERE root_id = ?", (outer, prefix, inner)
             )
@@ -112,14 +124,23 @@ class Writer:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
         active = dict(self._active)
-        try:
+        with database.errors_of(self._folder):
+            if self._unsettled:
+                self._settle()
+            self._unsettled = True
             with self._engine.begin() as connection:
                 added = Transaction(connection, self._folder, active, self._shard_rows).apply(changes)
                 connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
-        except DatabaseError as error:
-            raise StoreError(f"cannot write the catalog of {self._folder}: {error.orig}") from error
-        self._active = active
+        self._active, self._unsettled = active, False
         return added
+
+    def _settle(self) -> None:
+        """Make sure that a transaction that was not seen to be committed is gone for good; see above."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO meta VALUES ('settled', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1"
+            )
+        self._unsettled = False
 
     def _recover(self) -> None:
         """Cut off what a dead writer left: tails beyond the committed rows, and files that no row names."""
@@ -132,9 +153,9 @@ class Writer:
         for id_, *group_fields, file, rows, sealed, crc in found:
             group, path = Group(*group_fields), self._folder / file
             named.add(path)
-            if not path.exists():
-                continue  # `verify` tells; a writer must not make it worse
             end = shards.HEADER_BYTES + rows * group.row_bytes
+            if not path.is_file() or path.stat().st_size < end:
+                continue  # `verify` tells; a writer must not make it worse
             if path.stat().st_size > end:
                 with path.open("r+b") as handle:
                     handle.truncate(end)

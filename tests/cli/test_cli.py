@@ -39,7 +39,7 @@ def indexed(run, media):
 
 def test_help_names_every_command():
     said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("index", "search", "eval", "info", "verify", "remove", "demo", "models"):
+    for name in ("index", "search", "eval", "info", "verify", "remove", "demo", "models", "formats"):
         assert name in said
 
 
@@ -128,6 +128,40 @@ def test_info_and_verify(run, indexed, tmp_path):
     assert status == 1
     assert "checksum" in err
     assert json.loads(run("verify", "--json")[1])["ok"] is False
+
+
+def test_repair(run, indexed, tmp_path):
+    status, said, _ = run("verify", "--repair")
+    assert (status, said.splitlines()) == (
+        0,
+        ["nothing had to be repaired", "8 items are kept", "indexes/media: everything agrees"],
+    )
+    for shard in (tmp_path / "indexes" / "media" / "shards").glob("*/audio/*.vec"):
+        shard.write_bytes(shard.read_bytes()[:4100])
+    assert run("verify")[0] == 1
+    status, _, said = run("search", "red")
+    assert status == 1
+    assert "mmsearch verify --repair" in said
+    status, said, _ = run("verify", "--repair", "--json")
+    found = json.loads(said)
+    assert (status, found["ok"], found["repaired"]["kept"]) == (0, True, 6)
+    assert {name.rpartition("/")[2] for name in found["repaired"]["again"]} == {"low.wav", "whistle.wav"}
+    assert run("index", indexed)[1].startswith("2 added, 6 unchanged")
+    assert run("verify")[0] == 0
+
+
+def test_formats(run):
+    status, said, _ = run("formats")
+    assert status == 0
+    assert "| image | HEIC | `.heic` `.heif` `.hif` |" in said
+
+
+@pytest.mark.usefixtures("hostile_text")
+def test_a_decoder_that_hangs_is_given_up(run, media):
+    (media / "bad.txt").write_text("hang")
+    status, said, failed = run("index", media, "--model", "fake", "--timeout", "1")
+    assert (status, said.splitlines()[0]) == (0, "8 added, 1 failed")
+    assert "bad.txt: given up: its decoder delivered nothing for 1 s" in failed
 
 
 def test_verify_of_a_folder_that_is_no_index(run, media):

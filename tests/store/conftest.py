@@ -1,6 +1,11 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from mmsearch.store.store import Store
+
+sys.path.append(str(Path(__file__).parents[1] / "faults"))
 
 
 @pytest.fixture
