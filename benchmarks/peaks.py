@@ -23,7 +23,7 @@ from typing import Any
 from reference import RESULTS, machine
 
 MIB = 1 << 20
-AT_MOST = 2048  # MiB, of either process, above the small file
+AT_MOST = 1024  # MiB, of either process, above the small file
 HOURS, PAGES, SIDE = 10, 2_000, (16_320, 12_240)
 RATE, PIECE = 16_000, 10
 

@@ -1,0 +1,132 @@
+"""A process that indexes is killed, or its disk fails, at every step it takes; see `benchmarks/crashes.py` for more.
+
+What must hold is in `crash_driver.problems`, and that a later run finishes what was broken off.
+"""
+
+import errno
+import random
+import signal
+from collections import Counter
+
+import pytest
+from crash_campaign import Fault, errors, kills, moments
+from crash_scenarios import SCENARIOS
+
+SCENARIOS_UNDER_KILLS = ["create", "records", "folder", "recovery", "writer", "repair shards", "repair catalog"]
+KILLS, ERRORS = 9, 6  # of each scenario
+
+
+def some(faults, number, seed):
+    """Some of the faults, but of all kinds of steps in turn."""
+    faults = list(faults)
+    random.Random(seed).shuffle(faults)
+    return faults[:number]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS_UNDER_KILLS)
+def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_half_done(campaign, scenario):
+    faults = some(kills(campaign.known(scenario).steps, scenario, 1, 0), KILLS, scenario)
+    outcomes = campaign.run([*faults, *moments(scenario, 1, 0.15, 0)])
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+    assert sum(one.status == -signal.SIGKILL for one in outcomes) >= KILLS - 2
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS_UNDER_KILLS)
+def test_a_disk_that_fails_raises_what_it_should_and_work_goes_on_when_it_is_released(campaign, scenario):
+    faults = some(errors(campaign.known(scenario).steps, scenario, 1, 0), ERRORS, scenario)
+    outcomes = campaign.run(faults)
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+    said = [line for one in outcomes for line in one.lines if "error" in line]
+    assert said
+    for line in said:
+        assert line["error"] in ("StoreError", "IndexDamaged", "IndexNotFound"), line
+        assert "index" in line["said"], line
+        assert any(word in line["said"] for word in REASONS), line
+
+
+REASONS = ("No space", "quota", "Input/output", "I/O error", "is full", "unable to open", "readonly")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_is_full_from_the_start_and_for_long(campaign, error):
+    """Every call that takes room fails, in each scenario, from the first on."""
+    faults = [Fault(name, "full from", "*", "*", 1, error) for name in SCENARIOS_UNDER_KILLS]
+    outcomes = campaign.run(faults)
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+    assert all(any("error" in line for line in one.lines) for one in outcomes)
+
+
+def test_what_was_finished_three_seconds_before_a_kill_is_there(campaign):
+    (outcome,) = campaign.run(moments("trickle", 1, 0.5, 0, least=4.2))
+    assert outcome.problems == ()
+    given = {line["given"]: line["at"] for line in outcome.lines if "given" in line}
+    end = max(line["at"] for line in outcome.lines)
+    there = set()
+    for line in outcome.lines:
+        if "begin" in line:
+            begun = line["begin"]
+        if "done" in line:
+            there |= {name for _, name, *_ in begun}
+    due = {name for name, at in given.items() if at < end - 3}
+    assert len(due) > 100
+    assert due <= there
+
+
+def test_a_transaction_in_doubt_stays_whole_or_away(campaign, tmp_path):
+    """A commit whose process died before it was seen may lie complete in SQLite's log, and come back later.
+
+    A reader keeps the log's index alive, so that the next writer does not see the commit; then all die. Whoever reads
+    the log next reads it from its beginning, the dead commit too, if nothing has taken its place.
+    """
+    steps = campaign.known("doubt").steps
+    last = steps["fdatasync", "catalog.sqlite-wal"]
+    outcomes = campaign.run(
+        [Fault("doubt", "kill before", "fdatasync", "catalog.sqlite-wal", n) for n in range(1, last + 1)]
+    )
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+
+
+def test_the_harness_finds_what_a_careless_writer_breaks(campaign):
+    """Tests that would pass with the feature removed are no tests: rows are named before they are written."""
+    steps = campaign.known("careless").steps
+    assert steps["write", "shards/*.vec"]
+    outcomes = campaign.run(
+        Fault("careless", action, "write", "shards/*.vec", number)
+        for action in ("kill before", "torn")
+        for number in range(1, steps["write", "shards/*.vec"], 9)
+    )
+    assert Counter(any("not clean" in said for said in one.problems) for one in outcomes)[True] > 3
+
+
+def test_the_shim_counts_python_and_sqlite(campaign):
+    steps = campaign.known("records").steps
+    for step in [
+        ("write", "shards/*.vec"), ("fdatasync", "shards/*.vec"), ("fsync", "shards/"), ("write", "catalog.sqlite-wal"),
+        ("fdatasync", "catalog.sqlite-wal"), ("rename", "catalog.sqlite"), ("write", "catalog.sqlite"),
+    ]:  # fmt: skip
+        assert steps[step] > 0, step
+    assert set(SCENARIOS_UNDER_KILLS) <= set(SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", ["records", "folder", "writer", "repair shards", "repair catalog"])
+def test_what_the_catalog_names_is_on_the_disk_before_it(campaign, scenario):
+    """A kill loses nothing that was written; a power cut loses what was not synced. So it is the order that counts."""
+    order = campaign.known(scenario).order
+    waiting, commits = set(), 0
+    for number, (op, kind) in enumerate(order):
+        if kind == "shards/*.vec" and op in ("write", "ftruncate"):
+            waiting.add("content")
+        elif kind == "shards/*.vec" and op == "open":
+            waiting.add("name")
+        elif op in ("fsync", "fdatasync") and kind == "shards/*.vec":
+            waiting.discard("content")
+        elif op == "fsync" and kind == "shards/":
+            waiting.discard("name")
+        elif op == "fdatasync" and kind == "catalog.sqlite-wal":
+            assert not waiting, order[max(0, number - 20) : number + 1]
+            commits += 1
+        elif (op, kind) == ("rename", "catalog.sqlite"):
+            draft = [step for step in order[:number] if step[1] in ("catalog.sqlite.new", "catalog.sqlite.repair")]
+            assert draft[-1][0] == "fdatasync"
+            assert ("fsync", ".") in order[number : number + 4]
+    assert commits > 0
