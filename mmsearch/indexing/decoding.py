@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media.decode import TIMEOUT_SECONDS, decode
 from mmsearch.media.text.document import in_passages
 from mmsearch.store.changes import Move, storable
 from mmsearch.types import Medium, Modality
@@ -142,33 +142,23 @@ class Decoder:
 
     def _carried(self, record: Record) -> Iterator[Medium]:
         """The media that a record carries. Encoded ones are decoded where a file would be."""
-        from mmsearch.media.audio import decode as audio
-        from mmsearch.media.image import decode as image
-        from mmsearch.media.text import plain as text
-
-        given = {Modality.IMAGE: record.image, Modality.AUDIO: record.audio, Modality.TEXT: record.text}
-        for modality, medium in given.items():
-            if medium is not None and getattr(self._inputs, modality) is None:
-                raise MediaError(f"the model does not know the modality {modality}")
-        for modality in (Modality.IMAGE, Modality.AUDIO):
-            source = given[modality]
-            if isinstance(source, (str, bytes, Path)):
-                place = Path(source).expanduser() if isinstance(source, str) else source
-                with self._readers.take(self._timeout) as reader:
-                    reader.open(place, modality)
-                    for found in self._media(reader, place.suffix if isinstance(place, Path) else ""):
-                        if isinstance(found, MediaError):
-                            raise found
-                        yield found
-        if record.image is not None and not isinstance(record.image, (str, bytes, Path)):
-            assert self._inputs.image is not None
-            yield image.decode(record.image, self._inputs.image)
-        if record.audio is not None and not isinstance(record.audio, (str, bytes, Path)):
-            assert self._inputs.audio is not None
-            yield audio.decode(record.audio, self._inputs.audio)
-        if record.text is not None:
-            assert self._inputs.text is not None
-            yield text.decode(record.text, self._inputs.text)
+        for modality, given in (
+            (Modality.IMAGE, record.image),
+            (Modality.AUDIO, record.audio),
+            (Modality.TEXT, record.text),
+        ):
+            if given is None:
+                continue
+            if modality is Modality.TEXT or not isinstance(given, (str, bytes, Path)):
+                yield decode(given, modality, self._inputs)
+                continue
+            source = Path(given).expanduser() if isinstance(given, str) else given
+            with self._readers.take(self._timeout) as reader:
+                reader.open(source, modality)
+                for found in self._media(reader, source.suffix if isinstance(source, Path) else ""):
+                    if isinstance(found, MediaError):
+                        raise found
+                    yield found
 
 
 def _segments(draft: Draft, item: ItemDraft, medium: Medium) -> Iterator[ToEncode]:

@@ -1,11 +1,11 @@
-"""The one entry point from a file to media, whatever it is."""
+"""The entry points to media: from a file, whatever it is, and from what a caller holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from mmsearch.errors import MediaError
 from mmsearch.media.formats import Decoder, content_of, decoder_of
@@ -53,16 +53,38 @@ def read(source: Path | bytes, modality: Modality, spec: InputSpec, suffix: str)
         raise
 
 
+def decode(source: Any, modality: Modality, spec: InputSpec) -> Medium:  # noqa: ANN401  (what `Record` takes)
+    """One picture, sound or text that a caller holds, in this process; a text is in passages.
+
+    Args:
+        source: a path, encoded bytes, pixels or samples, as `types.Record` takes them; a text is a `str`.
+        modality: what it is.
+        spec: the model's wishes.
+
+    Raises:
+        MediaError: it cannot be decoded, or the model does not know the modality.
+    """
+    # Imported here: a text question waits for neither Pillow nor soundfile.
+    match modality:
+        case Modality.IMAGE:
+            from mmsearch.media.image.decode import decode as picture
+
+            return picture(source, _known(spec.image, modality))
+        case Modality.AUDIO:
+            from mmsearch.media.audio.decode import decode as sound
+
+            return sound(source, _known(spec.audio, modality))
+        case Modality.TEXT:
+            from mmsearch.media.text.plain import decode as text
+
+            return text(source, _known(spec.text, modality))
+
+
 def _decoded(source: Path | bytes, decoder: Decoder, spec: InputSpec) -> Iterator[Medium | MediaError]:
-    # Imported here: each process loads only the libraries for what it meets.
     if decoder is Decoder.IMAGE:
-        from mmsearch.media.image import decode as image
-
-        yield image.decode(source, _known(spec.image, Modality.IMAGE))
+        yield decode(source, Modality.IMAGE, spec)
     elif decoder is Decoder.AUDIO:
-        from mmsearch.media.audio import decode as audio
-
-        yield audio.decode(source, _known(spec.audio, Modality.AUDIO))
+        yield decode(source, Modality.AUDIO, spec)
     else:
         _known(spec.text, Modality.TEXT)
         module, _, function = decoder.rpartition(".")
@@ -79,4 +101,5 @@ def _known(spec: _Spec | None, modality: Modality) -> _Spec:
 
 def _misnamed(suffix: str, modality: Modality, name: str, held: Modality) -> MediaError:
     shown = held if name == held else f"{held} ({name})"
-    return MediaError(f"the suffix {suffix} says {modality}, but the content is {shown}")
+    said = f"the suffix {suffix} says" if suffix else "it should be"
+    return MediaError(f"{said} {modality}, but the content is {shown}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmsearch.embedding import encode
 from mmsearch.errors import MediaError, QueryError
+from mmsearch.media.decode import decode
 from mmsearch.types import Modality, Role
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.store.shard import Group
-    from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Medium, Metadata
+    from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,30 +138,10 @@ def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[
     """What a part of a query is cut into; the same way as when it is indexed."""
     source = Path(part).expanduser() if isinstance(part, str) and modality is not Modality.TEXT else part
     try:
-        return [segment.content for segment in _medium(source, modality, inputs).segments]
+        return [segment.content for segment in decode(source, modality, inputs).segments]
     except MediaError as error:
         shown = f" {source}" if isinstance(source, Path) else ""
         raise QueryError(f"cannot ask with the {modality}{shown}: {error}") from error
-
-
-def _medium(source: Any, modality: Modality, inputs: InputSpec) -> Medium:  # noqa: ANN401
-    """Decoders are imported when they are needed: a text question should not wait for Pillow and soundfile."""
-    match modality:
-        case Modality.IMAGE:
-            from mmsearch.media.image import decode as image
-
-            assert inputs.image is not None
-            return image.decode(source, inputs.image)
-        case Modality.AUDIO:
-            from mmsearch.media.audio import decode as audio
-
-            assert inputs.audio is not None
-            return audio.decode(source, inputs.audio)
-        case Modality.TEXT:
-            from mmsearch.media.text import plain as text
-
-            assert inputs.text is not None
-            return text.decode(source, inputs.text)
 
 
 def _vector(vector: NDArray[Any]) -> FloatArray:
