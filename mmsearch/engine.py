@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
 from mmsearch.errors import MediaError, ModelError, ModelMismatch
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
 from mmsearch.search.searcher import Searcher

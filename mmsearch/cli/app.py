@@ -14,7 +14,7 @@ import typer
 
 from mmsearch.cli.locate import locate, place
 from mmsearch.errors import QueryError, StoreError
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media import TIMEOUT_SECONDS
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
-from mmsearch.media.decode import TIMEOUT_SECONDS, decode
+from mmsearch.media import TIMEOUT_SECONDS
+from mmsearch.media.decode import decode
 from mmsearch.media.text.document import in_passages
 from mmsearch.store.changes import Move, storable
 from mmsearch.types import Medium, Modality

@@ -15,7 +15,7 @@ from mmsearch.indexing.jobs import FileJob, RecordJob
 from mmsearch.indexing.pipeline import Pipeline
 from mmsearch.indexing.plan import Gone, Plan, Trouble, Unchanged, files
 from mmsearch.indexing.reuse import Reuse
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.store.changes import Annotate, Applied, Change, Move, Put, Remove
 from mmsearch.types import Failure, Progress, Report
 

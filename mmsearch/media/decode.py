@@ -10,13 +10,10 @@ from typing import Any, Final, TypeVar
 from mmsearch.errors import MediaError
 from mmsearch.media.formats import Decoder, content_of, decoder_of
 from mmsearch.media.source import open_source
-from mmsearch.types import InputSpec, Medium, Modality
+from mmsearch.types import InputSpec, Medium, Modality, Segment
 
 HEAD_BYTES: Final = 512
 """What is looked at to tell what a file holds."""
-
-TIMEOUT_SECONDS: Final = 60.0
-"""How long a decoder may deliver nothing before its file is given up: the next segment, page or record counts."""
 
 _Spec = TypeVar("_Spec")
 
@@ -75,9 +72,9 @@ def decode(source: Any, modality: Modality, spec: InputSpec) -> Medium:  # noqa:
 
             return sound(source, _known(spec.audio, modality))
         case Modality.TEXT:
-            from mmsearch.media.text.plain import decode as text
+            from mmsearch.media.text.document import in_passages
 
-            return text(source, _known(spec.text, modality))
+            return in_passages(Medium(modality, iter((Segment(source),))), _known(spec.text, modality))
 
 
 def _decoded(source: Path | bytes, decoder: Decoder, spec: InputSpec) -> Iterator[Medium | MediaError]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 from mmsearch.types import Modality
@@ -114,40 +115,40 @@ class Content:
 
 # In the order of a scan of a mixed folder; every pattern is anchored and looks at 16 bytes at most.
 _MAGIC: Final = (
-    (re.compile(rb"\xff\xd8\xff"), Content("JPEG", Modality.IMAGE)),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), Content("PNG", Modality.IMAGE)),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), Content("WEBP", Modality.IMAGE)),
-    (re.compile(rb"GIF8[79]a"), Content("GIF", Modality.IMAGE)),
-    (re.compile(rb"II[*+]\0|MM\0[*+]"), Content("TIFF", Modality.IMAGE)),
-    (re.compile(rb"BM.{4}\0\0\0\0", re.DOTALL), Content("BMP", Modality.IMAGE)),
-    (re.compile(rb"....ftypavi[fs]", re.DOTALL), Content("AVIF", Modality.IMAGE)),
-    (re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL), Content("HEIF", Modality.IMAGE)),
-    (re.compile(rb"(RIFF|RF64|RIFX)....WAVE|riff\x2e\x91\xcf\x11", re.DOTALL), Content("WAV", Modality.AUDIO)),
-    (re.compile(rb"FORM....AIF[FC]", re.DOTALL), Content("AIFF", Modality.AUDIO)),
-    (re.compile(rb"fLaC"), Content("FLAC", Modality.AUDIO)),
-    (re.compile(rb"OggS"), Content("OGG", Modality.AUDIO)),
-    (re.compile(rb"caff\x00\x01"), Content("CAF", Modality.AUDIO)),
-    (re.compile(rb"\.snd"), Content("AU", Modality.AUDIO)),
+    (rb"\xff\xd8\xff", Content("JPEG", Modality.IMAGE)),
+    (rb"\x89PNG\r\n\x1a\n", Content("PNG", Modality.IMAGE)),
+    (rb"RIFF....WEBP", Content("WEBP", Modality.IMAGE)),
+    (rb"GIF8[79]a", Content("GIF", Modality.IMAGE)),
+    (rb"II[*+]\0|MM\0[*+]", Content("TIFF", Modality.IMAGE)),
+    (rb"BM.{4}\0\0\0\0", Content("BMP", Modality.IMAGE)),
+    (rb"....ftypavi[fs]", Content("AVIF", Modality.IMAGE)),
+    (rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", Content("HEIF", Modality.IMAGE)),
+    (rb"(RIFF|RF64|RIFX)....WAVE|riff\x2e\x91\xcf\x11", Content("WAV", Modality.AUDIO)),
+    (rb"FORM....AIF[FC]", Content("AIFF", Modality.AUDIO)),
+    (rb"fLaC", Content("FLAC", Modality.AUDIO)),
+    (rb"OggS", Content("OGG", Modality.AUDIO)),
+    (rb"caff\x00\x01", Content("CAF", Modality.AUDIO)),
+    (rb"\.snd", Content("AU", Modality.AUDIO)),
     # An ID3 tag, or the header of an MPEG frame: sync, a version, layer III, a bit rate that exists.
-    (re.compile(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]"), Content("MP3", Modality.AUDIO)),
-    (re.compile(rb"....(ftyp|moov|mdat|wide)", re.DOTALL), Content("MP4", Modality.AUDIO)),
-    (re.compile(rb"\x1a\x45\xdf\xa3"), Content("Matroska", Modality.AUDIO)),
-    (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), Content("ASF", Modality.AUDIO)),
-    (re.compile(rb"RIFF....AVI ", re.DOTALL), Content("AVI", Modality.AUDIO)),
-    (re.compile(rb"FLV\x01"), Content("FLV", Modality.AUDIO)),
-    (re.compile(rb"\x00\x00\x01[\xba\xb3]"), Content("MPEG", Modality.AUDIO)),
-    (re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), Content("AAC", Modality.AUDIO)),
-    (re.compile(rb"\x0b\x77"), Content("AC-3", Modality.AUDIO)),
-    (re.compile(rb"#!AMR"), Content("AMR", Modality.AUDIO)),
-    (re.compile(rb"MAC \x96|MAC [\x80-\xff]"), Content("APE", Modality.AUDIO)),
-    (re.compile(rb"wvpk"), Content("WavPack", Modality.AUDIO)),
+    (rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]", Content("MP3", Modality.AUDIO)),
+    (rb"....(ftyp|moov|mdat|wide)", Content("MP4", Modality.AUDIO)),
+    (rb"\x1a\x45\xdf\xa3", Content("Matroska", Modality.AUDIO)),
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Content("ASF", Modality.AUDIO)),
+    (rb"RIFF....AVI ", Content("AVI", Modality.AUDIO)),
+    (rb"FLV\x01", Content("FLV", Modality.AUDIO)),
+    (rb"\x00\x00\x01[\xba\xb3]", Content("MPEG", Modality.AUDIO)),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", Content("AAC", Modality.AUDIO)),
+    (rb"\x0b\x77", Content("AC-3", Modality.AUDIO)),
+    (rb"#!AMR", Content("AMR", Modality.AUDIO)),
+    (rb"MAC \x96|MAC [\x80-\xff]", Content("APE", Modality.AUDIO)),
+    (rb"wvpk", Content("WavPack", Modality.AUDIO)),
 )
 
 # Of texts, and so of files that may have no other than printable characters.
 _MARKUP: Final = (
-    (re.compile(rb"%PDF-"), Content("PDF", Modality.TEXT)),
-    (re.compile(rb"(\xef\xbb\xbf)?WEBVTT\s"), Content("WebVTT", Modality.TEXT)),
-    (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html)[\s>]", re.IGNORECASE), Content("HTML", Modality.TEXT)),
+    (rb"%PDF-", Content("PDF", Modality.TEXT)),
+    (rb"(\xef\xbb\xbf)?WEBVTT\s", Content("WebVTT", Modality.TEXT)),
+    (rb"(?i:(\xef\xbb\xbf)?\s*<(!doctype\s+html|html)[\s>])", Content("HTML", Modality.TEXT)),
 )
 
 _HEAD_BYTES: Final = 16
@@ -178,7 +179,7 @@ def content_of(head: bytes) -> Content | None:
     """
     may_be_media = len(head) < _HEAD_BYTES or _CONTROL.search(head)
     for pattern, content in (*_MARKUP, *_MAGIC) if may_be_media else _MARKUP:
-        if pattern.match(head):
+        if _compiled(pattern).match(head):
             return content
     if not head or b"\0" in head:
         return None
@@ -188,6 +189,12 @@ def content_of(head: bytes) -> Content | None:
         if error.end < len(head) or len(head) - error.start > 3:
             return None
     return Content("text", Modality.TEXT)
+
+
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """When a file is first looked at: most searches look at none."""
+    return re.compile(pattern, re.DOTALL)
 
 
 def decoder_of(suffix: str, modality: Modality, head: bytes) -> Decoder:

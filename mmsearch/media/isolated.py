@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,13 +16,11 @@ from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from mmsearch.errors import DecoderError, MediaError
-from mmsearch.media import wire
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media import TIMEOUT_SECONDS, wire
 from mmsearch.media.worker import IDLE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from mmsearch.types import InputSpec, Medium, Modality, Segment
@@ -50,20 +48,23 @@ class Isolated:
         self.timeout = TIMEOUT_SECONDS
         self.idle_since = time.monotonic()
         self._reading = False  # in the middle of a file: what comes next is not the answer to a new question
-        self._connection, theirs = multiprocessing.Pipe()
+        ours, theirs = socket.socketpair()
+        self._line = wire.Line(ours)
         with theirs, tempfile.TemporaryFile() as said:
-            self._process = _started(theirs.fileno(), wire.pack_spec(spec), said)
-            self._end = weakref.finalize(self, _end, self._process, self._connection)
+            try:
+                self._process = _started(theirs.fileno(), wire.pack_spec(spec), said)
+            except BaseException:
+                ours.close()
+                raise
+            self._end = weakref.finalize(self, _end, self._process, self._line)
             theirs.close()
             try:
-                ready = self._connection.poll(_START_SECONDS) and self._connection.recv_bytes()
-            except (EOFError, OSError):
-                ready = b""
-            if not ready:
+                self._line.receive(_START_SECONDS)
+            except (EOFError, OSError) as error:
                 self.close()
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
-                raise DecoderError(f"a decoding process does not start: {last or 'it says nothing'}")
+                raise DecoderError(f"a decoding process does not start: {last or 'it says nothing'}") from error
 
     @property
     def ready(self) -> bool:
@@ -74,14 +75,14 @@ class Isolated:
     def open(self, source: Path | bytes, modality: Modality) -> bytes:
         """As `Reader.open`."""
         name, body = (None, source) if isinstance(source, bytes) else (str(source), b"")
-        self._ask(wire.pack({"open": name, "modality": modality}, body))
+        self._ask({"open": name, "modality": modality}, body)
         head, _ = self._answer()
         return bytes.fromhex(head["hash"])
 
     def read(self, suffix: str) -> Iterator[Medium | MediaError]:
         """As `Reader.read`."""
         self._reading = True
-        self._ask(wire.pack({"read": suffix}))
+        self._ask({"read": suffix})
         head, _ = self._answer()
         while "end" not in head:
             if "problem" in head:
@@ -115,13 +116,13 @@ class Isolated:
                 return
             yield wire.unpack_segment(head, body)
 
-    def _ask(self, question: bytes) -> None:
+    def _ask(self, question: dict[str, Any], body: bytes = b"") -> None:
         try:
-            self._connection.send_bytes(question)
+            self._line.send(question, body, self.timeout)
         except OSError as error:
-            raise self._died() from error
+            raise self._died(error) from error
 
-    def _answer(self) -> tuple[dict[str, Any], memoryview]:
+    def _answer(self) -> tuple[dict[str, Any], bytes]:
         """The next message.
 
         Raises:
@@ -129,19 +130,19 @@ class Isolated:
         """
         while True:
             try:
-                if not self._connection.poll(self.timeout):
-                    self.close()
-                    raise MediaError(f"given up: its decoder delivered nothing for {self.timeout:g} s")
-                head, body = wire.unpack(self._connection.recv_bytes())
+                head, body = self._line.receive(self.timeout)
             except (EOFError, OSError, ValueError) as error:
-                raise self._died() from error
+                raise self._died(error) from error
             if "error" in head:
                 self._reading = False
                 raise MediaError(head["error"])
             if "alive" not in head:
                 return head, body
 
-    def _died(self) -> MediaError:
+    def _died(self, error: Exception) -> MediaError:
+        if isinstance(error, TimeoutError):
+            self.close()
+            return MediaError(f"given up: its decoder delivered nothing for {self.timeout:g} s")
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)  # its own way to end is what is told
         self.close()
@@ -166,7 +167,7 @@ def _started(handle: int, spec: str, said: BinaryIO) -> subprocess.Popen[bytes]:
         raise DecoderError(f"a decoding process cannot be started: {error}") from error
 
 
-def _end(process: subprocess.Popen[bytes], connection: Connection) -> None:
+def _end(process: subprocess.Popen[bytes], line: wire.Line) -> None:
     process.kill()
     process.wait()
-    connection.close()
+    line.close()

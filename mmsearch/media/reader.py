@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mmsearch.errors import MediaError
-from mmsearch.media.decode import TIMEOUT_SECONDS
+from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.media.isolated import Isolated
 from mmsearch.media.worker import Opened
 

@@ -1,4 +1,4 @@
-"""Media as bytes, on their way from a decoding process: a JSON head, and pixels, samples or text behind it.
+"""Media on their way from a decoding process: messages of a JSON head, and pixels, samples or text behind it.
 
 No pickle: what a decoder that was taken over by a hostile file could send must not be code.
 """
@@ -6,6 +6,7 @@ No pickle: what a decoder that was taken over by a hostile file could send must 
 from __future__ import annotations
 
 import json
+import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,38 +19,88 @@ from mmsearch.types import AudioSpec, ImageSpec, InputSpec, Medium, Modality, Se
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LENGTH: Final = struct.Struct("<I")
+_LENGTHS: Final = struct.Struct("<IQ")
+_CHUNK: Final = 1 << 18
 _DTYPES: Final = frozenset({"uint8", "float32"})
 
 
-def pack(head: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """A message."""
-    text = json.dumps(head).encode()
-    return b"".join((_LENGTH.pack(len(text)), text, body))
+class Line:
+    """One end of a socket: messages of a head and a body. Used by one thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._held = bytearray()
+        self._kept: list[bytes] = []
+
+    def send(
+        self, head: Mapping[str, Any], body: bytes = b"", timeout: float | None = None, *, more: bool = False
+    ) -> None:
+        """Send a message; waits for the other end to take it.
+
+        Args:
+            head: JSON values.
+            body: bytes.
+            timeout: in seconds.
+            more: another message follows at once; this one is sent with it.
+
+        Raises:
+            TimeoutError: the other end did not take it.
+            OSError: the other end is gone.
+        """
+        text = json.dumps(head).encode()
+        self._kept += (_LENGTHS.pack(len(text), len(body)), text, body)
+        if not more:
+            together, self._kept = b"".join(self._kept), []
+            self._wait_at_most(timeout)
+            self._end.sendall(together)
+
+    def receive(self, timeout: float | None) -> tuple[dict[str, Any], bytes]:
+        """The next message.
+
+        Raises:
+            TimeoutError: none came, or did not go on, for `timeout` seconds.
+            EOFError: the other end is gone.
+        """
+        self._wait_at_most(timeout)
+        text, body = _LENGTHS.unpack(self._take(_LENGTHS.size))
+        head: dict[str, Any] = json.loads(self._take(text))
+        return head, self._take(body)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end.close()
+
+    def _wait_at_most(self, timeout: float | None) -> None:
+        if self._end.gettimeout() != timeout:  # setting it asks the system
+            self._end.settimeout(timeout)
+
+    def _take(self, size: int) -> bytes:
+        """The next bytes. What came with them is held: small messages come several at a time."""
+        while len(self._held) < size:
+            more = self._end.recv(max(_CHUNK, size - len(self._held)))
+            if not more:
+                raise EOFError
+            self._held += more
+        taken = bytes(memoryview(self._held)[:size])
+        del self._held[:size]
+        return taken
 
 
-def unpack(message: bytes) -> tuple[dict[str, Any], memoryview]:
-    """Head and body of a message."""
-    (length,) = _LENGTH.unpack_from(message)
-    head: dict[str, Any] = json.loads(message[_LENGTH.size : _LENGTH.size + length])
-    return head, memoryview(message)[_LENGTH.size + length :]
-
-
-def pack_medium(medium: Medium) -> Iterator[bytes]:
+def messages(medium: Medium) -> Iterator[tuple[dict[str, Any], bytes]]:
     """A medium without its segments, then each of them; lazy, as they are."""
     named = {"properties": dict(medium.properties), "key": medium.key, "metadata": dict(medium.metadata)}
-    yield pack({"medium": medium.modality, **named})
+    yield {"medium": medium.modality, **named}, b""
     for segment in medium.segments:
         place = {"start": segment.start, "end": segment.end, "page": segment.page, "time": segment.time}
         if isinstance(segment.content, str):
             # Half a surrogate pair is for the receiver to complain about, as it does about any text.
-            yield pack({"segment": "text", **place}, segment.content.encode("utf-8", "surrogatepass"))
+            yield {"segment": "text", **place}, segment.content.encode("utf-8", "surrogatepass")
         else:
             array = np.ascontiguousarray(segment.content)
-            yield pack({"segment": str(array.dtype), "shape": array.shape, **place}, array.tobytes())
+            yield {"segment": str(array.dtype), "shape": array.shape, **place}, array.tobytes()
 
 
-def unpack_segment(head: Mapping[str, Any], body: memoryview) -> Segment:
+def unpack_segment(head: Mapping[str, Any], body: bytes) -> Segment:
     """A segment; its array is read-only.
 
     Raises:

@@ -14,12 +14,12 @@ import contextlib
 import hashlib
 import os
 import signal
+import socket
 import sys
 import time
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mmsearch.errors import MediaError
 from mmsearch.media import wire
@@ -80,50 +80,50 @@ def main(handle: int, spec: str) -> None:
     """Serve the process at the other end of a connection until it hangs up, or is silent for a while."""
     _confine()
     inputs = wire.unpack_spec(spec)
-    with Connection(handle) as connection, contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        connection.send_bytes(wire.pack({"ready": True}))
+    line = wire.Line(socket.socket(fileno=handle))
+    with contextlib.suppress(EOFError, TimeoutError, BrokenPipeError, ConnectionResetError):
+        line.send({"ready": True})
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # libmpg123 and others print to it
-        _serve(connection, inputs)
+        _serve(line, inputs)
+    line.close()
 
 
-def _serve(connection: Connection, spec: InputSpec) -> None:
+def _serve(line: wire.Line, spec: InputSpec) -> None:
     opened: Opened | None = None
-    while connection.poll(IDLE_SECONDS):
-        head, body = wire.unpack(connection.recv_bytes())
+    while True:
+        head, body = line.receive(IDLE_SECONDS)
         try:
             if "open" in head:
-                source = bytes(body) if head["open"] is None else Path(head["open"])
+                source = body if head["open"] is None else Path(head["open"])
                 opened = None
-                opened = Opened(source, Modality(head["modality"]), partial(_say, connection, alive=True))
-                _say(connection, hash=opened.hash.hex())
+                opened = Opened(source, Modality(head["modality"]), partial(line.send, {"alive": True}))
+                line.send({"hash": opened.hash.hex()})
             elif opened is not None:
-                _send(connection, opened.read(spec, head["read"]))
+                _send(line, opened.read(spec, head["read"]))
                 opened = None
-                _say(connection, end=True)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError):
             raise
         except MediaError as error:
-            _say(connection, error=str(error))
+            line.send({"error": str(error)})
         except MemoryError:
-            _say(connection, error="not enough memory to decode it")
+            line.send({"error": "not enough memory to decode it"})
         except RecursionError:
-            _say(connection, error="nested too deeply")
+            line.send({"error": "nested too deeply"})
         except Exception as error:  # a bug of a decoder, or of ours, costs one file, too
             said = str(error).partition("\n")[0][:200]
-            _say(connection, error=f"its decoder failed: {type(error).__name__}{said and f': {said}'}")
+            line.send({"error": f"its decoder failed: {type(error).__name__}{said and f': {said}'}"})
 
 
-def _say(connection: Connection, **head: Any) -> None:  # noqa: ANN401  (JSON values)
-    connection.send_bytes(wire.pack(head))
-
-
-def _send(connection: Connection, media: Iterator[Medium | MediaError]) -> None:
+def _send(line: wire.Line, media: Iterator[Medium | MediaError]) -> None:
+    """All of a file. A picture is sent in one piece, with what comes before and behind it."""
     for found in media:
         if isinstance(found, MediaError):
-            _say(connection, problem=str(found))
+            line.send({"problem": str(found)})
         else:
-            for message in wire.pack_medium(found):
-                connection.send_bytes(message)
+            single = found.modality is Modality.IMAGE and "pages" not in found.properties
+            for head, body in wire.messages(found):
+                line.send(head, body, more=single or "medium" in head)
+    line.send({"end": True})
 
 
 def _confine() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from mmsearch.embedding import encode
 from mmsearch.errors import MediaError, QueryError
-from mmsearch.media.decode import decode
 from mmsearch.types import Modality, Role
 
 if TYPE_CHECKING:
@@ -136,6 +135,8 @@ def _check(query: Query, model: Model) -> None:
 
 def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[Any] | str]:  # noqa: ANN401
     """What a part of a query is cut into; the same way as when it is indexed."""
+    from mmsearch.media.decode import decode  # a vector needs none of it
+
     source = Path(part).expanduser() if isinstance(part, str) and modality is not Modality.TEXT else part
     try:
         return [segment.content for segment in decode(source, modality, inputs).segments]

@@ -1,4 +1,4 @@
-"""Text: a file, bytes or a string as it is; a file of records as one medium per record."""
+"""Text: a file as it is; a file of records as one medium per record."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, Final
 from mmsearch.errors import MediaError
 from mmsearch.media.source import open_source
 from mmsearch.media.text import encodings, jsonl
-from mmsearch.media.text.document import in_passages
-from mmsearch.types import Medium, Metadata, Modality, Segment, TextSpec
+from mmsearch.types import Medium, Metadata, Modality, Segment
 
 FIELDS: Final = ("text", "caption", "content")
 """Where a record has its text: the first of these that it has."""
@@ -23,22 +22,6 @@ def read(source: bytes | Path) -> Iterator[Medium | MediaError]:
         MediaError: it cannot be opened, is binary, or is larger than `encodings.MAX_BYTES`.
     """
     yield whole(encodings.read(source))
-
-
-def decode(source: str | bytes | Path, spec: TextSpec) -> Medium:
-    """Cut one text into passages.
-
-    Args:
-        source: a path, encoded bytes, or the text itself as `str`.
-        spec: the encoder's wishes.
-
-    Returns:
-        Segments with content `str`, start and end in characters, `text[start:end] == content`; property `characters`.
-
-    Raises:
-        MediaError: it cannot be read, as `read` says, or holds no text.
-    """
-    return in_passages(whole(source if isinstance(source, str) else encodings.read(source)), spec)
 
 
 def records(source: bytes | Path) -> Iterator[Medium | MediaError]:

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsearch.errors import MediaError
+from mmsearch.media import decode as media
 from mmsearch.media.text import encodings, jsonl
 from mmsearch.media.text import plain as text
-from mmsearch.types import Medium, Modality, Segment, TextSpec
+from mmsearch.media.text.document import in_passages
+from mmsearch.types import InputSpec, Medium, Modality, Segment, TextSpec
 
 
 def words(passage):
@@ -23,8 +25,16 @@ def spec(max_tokens=22):
     return TextSpec(max_tokens, words)
 
 
+def decode(source, limit):
+    """A text, or a file or bytes that are one, in passages."""
+    if isinstance(source, str):
+        return media.decode(source, Modality.TEXT, InputSpec(text=limit))
+    (found,) = text.read(source)
+    return in_passages(found, limit)
+
+
 def passages(source, limit=spec()):  # noqa: B008
-    return [segment.content for segment in text.decode(source, limit).segments]
+    return [segment.content for segment in decode(source, limit).segments]
 
 
 def sentence(number, length):
@@ -32,7 +42,7 @@ def sentence(number, length):
 
 
 def test_a_short_text_is_one_passage():
-    medium = text.decode("  A cat.\nIt sleeps. \n", spec())
+    medium = decode("  A cat.\nIt sleeps. \n", spec())
     (segment,) = medium.segments
     assert (segment.content, segment.start, segment.end) == ("A cat.\nIt sleeps.", 2, 19)
     assert medium.modality is Modality.TEXT
@@ -102,7 +112,7 @@ pieces = st.sampled_from(
 def test_passages_fit_lie_in_order_and_lose_nothing(document, limit):
     if not document.strip():
         return
-    found = list(text.decode(document, spec(limit)).segments)
+    found = list(decode(document, spec(limit)).segments)
     assert all(document[one.start : one.end] == one.content == one.content.strip() for one in found)
     assert all(words(one.content) <= limit for one in found)
     assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
@@ -117,7 +127,7 @@ def test_each_sentence_is_counted_once():
         return words(passage)
 
     document = "\n\n".join(" ".join(sentence(10 * p + i, 7) for i in range(10)) for p in range(20))
-    list(text.decode(document, TextSpec(22, count)).segments)
+    list(decode(document, TextSpec(22, count)).segments)
     assert sorted(counted) == sorted(["", *re.findall(r"S\d+ .*?\.", document)])
 
 
@@ -178,7 +188,7 @@ def test_line_ends_stay_as_they_are():
 )
 def test_what_is_no_text(content, reason):
     with pytest.raises(MediaError, match=reason):
-        text.decode(content, spec())
+        decode(content, spec())
 
 
 def test_files_that_cannot_be_read(tmp_path, monkeypatch):
@@ -192,7 +202,7 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
         ("big.txt", "larger"),
     ):
         with pytest.raises(MediaError, match=reason):
-            text.decode(tmp_path / name, spec())
+            decode(tmp_path / name, spec())
 
 
 def test_broken_links_loops_and_shut_files(as_nobody, tmp_path):
@@ -200,7 +210,7 @@ def test_broken_links_loops_and_shut_files(as_nobody, tmp_path):
     (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
     for name, reason in (("gone.txt", "no such file"), ("loop.txt", "symbolic links")):
         with pytest.raises(MediaError, match=reason):
-            text.decode(tmp_path / name, spec())
+            decode(tmp_path / name, spec())
         with pytest.raises(MediaError, match=reason):
             next(text.records(tmp_path / name))
     (tmp_path / "shut.txt").write_text("words")
@@ -219,7 +229,7 @@ def test_names_that_are_not_utf8(tmp_path):
 def test_spans_count_characters_of_what_was_written(written):
     if "\0" in written or not written.strip():
         return
-    found = list(text.decode(codecs.BOM_UTF8 + written.encode(), spec(5)).segments)
+    found = list(decode(codecs.BOM_UTF8 + written.encode(), spec(5)).segments)
     assert all(written[one.start : one.end] == one.content for one in found)
     assert "".join("".join(one.content.split()) for one in found) == "".join(written.split())
 
