@@ -209,3 +209,29 @@ def test_where_the_cache_is(monkeypatch):
     monkeypatch.setattr(packages.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
     assert cache_folder() == Path("/local/mmsearch")
+
+
+def test_a_cache_that_cannot_be_written_serves_what_it_has_and_names_the_way_out(tmp_path, cache, as_nobody):
+    package = wheel(tmp_path / "wheels")
+    fetch(package, source=tmp_path / "wheels")
+    other = wheel(tmp_path / "others", {**CONTENT, "thing/names.txt": b"c\n"})
+    for place in (cache, cache / "packages"):
+        place.chmod(0o555)
+    before = sorted(cache.rglob("*"))
+    said = as_nobody(
+        f"has, lacks = packages.Package(*{tuple_of(package)!r}), packages.Package(*{tuple_of(other)!r})\n"
+        "print(packages.fetch(has).name == has.key)\n"
+        "try: packages.fetch(lacks, source=Path('others'))\n"
+        "except MmsearchError as error: print(type(error).__name__, error)\n",
+        before="os.environ['MMSEARCH_CACHE'] = 'cache'\nimport filelock\nfrom mmsearch import packages\n"
+        "from mmsearch.errors import MmsearchError\n",
+    )
+    found, refused = said.splitlines()
+    assert found == "True"
+    assert refused.startswith("WeightsMissing the cache cache/packages cannot be written")
+    assert "set MMSEARCH_CACHE to a folder that can" in refused
+    assert sorted(cache.rglob("*")) == before
+
+
+def tuple_of(package):
+    return (package.name, package.version, package.filename, package.sha256, dict(package.members))
