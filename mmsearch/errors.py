@@ -4,6 +4,7 @@
 
     MmsearchError
     ├── MediaError              a file or a record cannot be read as a picture, a sound or text
+    │   └── MediaUnavailable    not this time: nothing is known about its content
     ├── QueryError              a query, a target or a number of hits makes no sense
     │   └── FilterError         a `where` expression cannot be parsed or names no known field
     ├── StoreError              an index on disk
@@ -32,6 +33,17 @@ class MmsearchError(Exception):
 
 class MediaError(MmsearchError):
     """A file or a record cannot be read as a picture, a sound or text."""
+
+
+class MediaUnavailable(MediaError):
+    """A file could not be read this time (permission, no more handles, a decoder that was killed or too slow).
+
+    It is tried again by every run; one that was too slow by runs that give it more than the seconds it `waited`.
+    """
+
+    def __init__(self, said: str, waited: float = 0.0) -> None:
+        super().__init__(said)
+        self.waited = waited
 
 
 class QueryError(MmsearchError):

@@ -21,6 +21,7 @@ def read(source, real=text.read):
     said = source if isinstance(source, bytes) else source.read_bytes()
     if said == b"crash": os.kill(os.getpid(), signal.SIGSEGV)
     if said == b"hang": time.sleep(600)
+    if said == b"slow": time.sleep(3)
     if said == b"exit": os._exit(3)
     if said == b"bomb": bytearray(64 << 30)
     if said == b"deep": read(b"deep")
@@ -32,7 +33,7 @@ text.read = read
 
 @pytest.fixture
 def hostile_text(tmp_path, monkeypatch):
-    """From now on, decoding processes that are started do what a text says: crash, hang, exit, bomb, deep or bug."""
+    """From now on, decoding processes that are started do what a text says: crash, hang, slow, exit, bomb, ..."""
     (tmp_path / "startup").mkdir()
     (tmp_path / "startup" / "sitecustomize.py").write_text(HOSTILE)
     package = Path(mmsearch.__file__).parents[1]

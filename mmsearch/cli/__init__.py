@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from pathlib import Path
 
 from mmsearch.errors import MmsearchError
 
 
 def main() -> None:
     """Run `mmsearch`. Errors that mmsearch raises on purpose become one line and exit status 1."""
+    if sys.stderr is None:  # closed by whoever started us: what is said there is lost, the work is not
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
     gc.set_threshold(100_000)  # what a search imports is no garbage: looking for some took 6 % of its time
     from mmsearch.cli.app import app
 

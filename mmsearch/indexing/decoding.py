@@ -7,17 +7,19 @@ memory than a short one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mmsearch.errors import MediaError
+from mmsearch.errors import MediaError, MediaUnavailable
 from mmsearch.indexing.jobs import Draft, FileJob, ItemDraft, Job, RecordJob, SegmentDraft
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.media.decode import decode
 from mmsearch.media.text.document import in_passages
+from mmsearch.media.text.jsonl import MAX_DEPTH, is_deep
 from mmsearch.store.changes import Move, storable
 from mmsearch.types import Medium, Modality
 
@@ -76,6 +78,9 @@ class Decoder:
         except MediaError as error:
             draft.items.clear()
             draft.errors.append(str(error))
+            if isinstance(error, MediaUnavailable) and isinstance(job, FileJob):
+                is_there = job.known is not None and job.known.error is None  # what the index has of it stays
+                draft.file = None if is_there else replace(job.state, reader=-math.ceil(error.waited))
         if draft.items or draft.errors or draft.file is not None:
             yield Decoded(draft)
 
@@ -153,7 +158,7 @@ class Decoder:
             if modality is Modality.TEXT or not isinstance(given, (str, bytes, Path)):
                 yield decode(given, modality, self._inputs)
                 continue
-            source = Path(given).expanduser() if isinstance(given, str) else given
+            source = Path(os.path.expanduser(given)) if isinstance(given, str) else given  # noqa: PTH111  (never raises)
             with self._readers.take(self._timeout) as reader:
                 reader.open(source, modality)
                 for found in self._media(reader, source.suffix if isinstance(source, Path) else ""):
@@ -175,8 +180,10 @@ def _storable(metadata: Metadata) -> dict[str, Any]:
     """Metadata, if it is JSON: one record's must not break a commit of many."""
     try:
         json.dumps(dict(metadata), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise MediaError(f"its metadata are not JSON values: {error}") from error
+    if is_deep(dict(metadata)):
+        raise MediaError(f"its metadata are nested too deeply: more than {MAX_DEPTH} levels")
     return dict(metadata)
 
 

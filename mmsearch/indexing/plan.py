@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import FileJob
-from mmsearch.media import scan, sidecar
+from mmsearch.media import TIMEOUT_SECONDS, scan, sidecar
 from mmsearch.media.formats import READER, Decoder, format_of
 from mmsearch.store.changes import Annotate, Applied, FileState, storable
 
@@ -71,8 +71,8 @@ class Plan:
         MediaError: the root does not exist or is not a folder.
     """
 
-    def __init__(self, store: Store, root: Root, exclude: Sequence[str]) -> None:
-        self._store, self._root = store, root
+    def __init__(self, store: Store, root: Root, exclude: Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
+        self._store, self._root, self._timeout = store, root, timeout
         self._walk = _walk(store, root, exclude)
         self.empty = _is_empty(root)
         self._sidecars = _Sidecars(store, root)
@@ -102,7 +102,12 @@ class Plan:
             yield from self._sidecars.visit(folder)
             self._folder, self._annotated = folder, self._sidecars.changed(folder)
         mtime_ns = storable(entry.mtime_ns)
-        if known is not None and known.size == entry.size and known.mtime_ns == mtime_ns and not _outgrown(known):
+        if (
+            known is not None
+            and known.size == entry.size
+            and known.mtime_ns == mtime_ns
+            and not _worth_trying(known, self._timeout)
+        ):
             if self._annotated and known.error is None and not has_records(entry.path):
                 yield Annotate(known.id, self._sidecars.metadata(entry.path))
             yield Unchanged(known)
@@ -214,9 +219,11 @@ def _folders(path: bytes) -> tuple[bytes, ...]:
     return tuple(b"".join(part + b"/" for part in parts[:depth]) for depth in range(len(parts)))
 
 
-def _outgrown(known: KnownFile) -> bool:
-    """Whether a file failed at a time when less could be read."""
-    return known.error is not None and known.reader != READER
+def _worth_trying(known: KnownFile, timeout: float) -> bool:
+    """Whether a file failed when less could be read, when it could not be had, or when it had less time."""
+    if known.error is None:
+        return False
+    return known.reader != READER if known.reader > 0 else not known.reader or -known.reader < timeout
 
 
 def _signature(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from mmsearch.errors import MediaError
 from mmsearch.indexing.decoding import Decoder
 from mmsearch.indexing.jobs import FileJob, RecordJob
 from mmsearch.indexing.pipeline import Pipeline
@@ -58,6 +59,8 @@ class Run:
         prune: bool = False,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
+        if not timeout > 0:
+            raise MediaError(f"the timeout must be more than 0 seconds, not {timeout!r}")
         self._store, self._writer, self._model = store, writer, model
         self._readers, self._timeout = readers, timeout
         self._progress, self._prune = progress, prune
@@ -67,6 +70,7 @@ class Run:
         self._over = False
         self._added = self._updated = self._reused = self._unchanged = self._removed = self._segments = 0
         self._failed: list[Failure] = []
+        self._failed_whole = 0  # files and records of which nothing could be added
         self._warnings: list[str] = []
         self._aside: list[Change] = []  # from the scan thread; list.append is atomic
         self._last: list[Applied] = []
@@ -98,7 +102,7 @@ class Run:
 
     def _jobs_of(self, roots: Sequence[Root], exclude: Sequence[str]) -> Iterator[Job]:
         for root in roots:
-            plan, gone = Plan(self._store, root, exclude), list[Gone]()
+            plan, gone = Plan(self._store, root, exclude, self._timeout), list[Gone]()
             for step in plan:
                 self._found += isinstance(step, (FileJob, Unchanged))
                 if isinstance(step, FileJob):
@@ -132,11 +136,13 @@ class Run:
                 if known.error is None:
                     self._unchanged += 1
                 else:
+                    self._failed_whole += 1
                     self._failed.append(Failure(root.absolute(known.path), None, known.error))
             case Trouble(path, reason, on_purpose):
                 if on_purpose:
                     self._warnings.append(f"{path}: {reason}")
                 else:
+                    self._failed_whole += 1
                     self._failed.append(Failure(path, None, reason))
             case Annotate():
                 self._aside.append(step)
@@ -171,6 +177,7 @@ class Run:
         job = draft.job
         path, key = (job.path, None) if isinstance(job, FileJob) else (None, job.record.id)
         self._failed += [Failure(path, key, reason) for reason in draft.errors]
+        self._failed_whole += bool(draft.errors and not draft.items)
         put = draft.put()
         if not draft.items and put.file is None:
             return
@@ -221,7 +228,7 @@ class Run:
             total=self._total,
             added=self._added + self._updated + self._reused,
             unchanged=self._unchanged,
-            failed=len(self._failed),
+            failed=self._failed_whole,
             seconds=time.perf_counter() - self._started,
         )
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from mmsearch.errors import DecoderError, MediaError
+from mmsearch.errors import DecoderError, MediaError, MediaUnavailable
 from mmsearch.media import TIMEOUT_SECONDS, wire
 from mmsearch.media.worker import IDLE_SECONDS
 
@@ -48,9 +48,13 @@ class Isolated:
         self.timeout = TIMEOUT_SECONDS
         self.idle_since = time.monotonic()
         self._reading = False  # in the middle of a file: what comes next is not the answer to a new question
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+            said = tempfile.TemporaryFile()  # noqa: SIM115  (closed below)
+        except OSError as error:
+            raise DecoderError(f"a decoding process cannot be started: {error}") from error
         self._line = wire.Line(ours)
-        with theirs, tempfile.TemporaryFile() as said:
+        with theirs, said:
             try:
                 self._process = _started(theirs.fileno(), wire.pack_spec(spec), said)
             except BaseException:
@@ -131,32 +135,40 @@ class Isolated:
         while True:
             try:
                 head, body = self._line.receive(self.timeout)
-            except (EOFError, OSError, ValueError) as error:
+            except (EOFError, OSError, ValueError, RecursionError) as error:
                 raise self._died(error) from error
             if "error" in head:
                 self._reading = False
-                raise MediaError(head["error"])
+                raise (MediaUnavailable if head.get("again") else MediaError)(head["error"])
             if "alive" not in head:
                 return head, body
 
     def _died(self, error: Exception) -> MediaError:
         if isinstance(error, TimeoutError):
             self.close()
-            return MediaError(f"given up: its decoder delivered nothing for {self.timeout:g} s")
+            said = f"given up: its decoder delivered nothing for {self.timeout:g} s"
+            return MediaUnavailable(said, waited=self.timeout)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)  # its own way to end is what is told
         self.close()
         status = self._process.returncode
         if status < 0 and -status != signal.SIGKILL:
             return MediaError(f"its decoder crashed ({signal.Signals(-status).name})")
-        return MediaError("its decoder was killed; out of memory?" if status < 0 else "its decoder ended")
+        if status < 0:
+            return MediaUnavailable("its decoder was killed; out of memory?")
+        return MediaError("its decoder ended")
 
 
 def _started(handle: int, spec: str, said: BinaryIO) -> subprocess.Popen[bytes]:
-    arguments = [spawn.get_executable() or sys.executable, "-c", _BOOT, json.dumps(sys.path), str(handle), spec]
+    python = spawn.get_executable() or sys.executable
+    if not python:
+        raise DecoderError("a decoding process cannot be started: this Python does not know its own program")
+    # -P: nothing is imported from the folder that is current, which may be one of downloaded files.
+    flags = ["-P", *(["-I"] if sys.flags.isolated else []), *(["-E"] if sys.flags.ignore_environment else [])]
+    path = json.dumps([os.fspath(place) for place in sys.path if isinstance(place, (str, os.PathLike))])
     try:
         return subprocess.Popen(
-            [os.fsdecode(argument) for argument in arguments],
+            [os.fsdecode(python), *flags, "-c", _BOOT, path, str(handle), spec],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,

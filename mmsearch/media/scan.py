@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import os
 import re
 import stat
@@ -20,10 +19,9 @@ from typing import Final, NamedTuple
 from mmsearch.errors import MediaError
 from mmsearch.media.formats import modality_of
 from mmsearch.media.sidecar import NAMES as SIDECARS
-from mmsearch.media.source import open_source, reason
+from mmsearch.media.source import reason
 from mmsearch.types import Modality
 
-_CHUNK: Final = 1 << 20
 _SIDECARS: Final = frozenset(os.fsencode(name) for name in SIDECARS)
 
 
@@ -90,22 +88,6 @@ def walk(root: bytes | Path, prefix: bytes = b"", exclude: Sequence[str] = ()) -
     if not (stat.S_ISREG(status.st_mode) and prefix):
         raise MediaError(f"{os.fsdecode(top)!r}: not a folder" + (" and not a regular file" if prefix else ""))
     return _file(base, prefix, named=True)
-
-
-def content_hash(path: str | bytes | Path) -> bytes:
-    """The BLAKE2b digest (16 bytes) of a file's content.
-
-    Raises:
-        MediaError: the file cannot be read, is no regular file, or is empty.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    with open_source(Path(os.fsdecode(path))) as file:
-        try:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        except OSError as error:
-            raise MediaError(reason(error)) from error
-    return digest.digest()
 
 
 def _folders(base: bytes, folder: bytes, excluded: Callable[[bytes, bytes], bool]) -> Iterator[Entry | Problem]:

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from mmsearch.errors import MediaError
+from mmsearch.errors import MediaError, MediaUnavailable
 
 
 def open_source(source: str | bytes | Path) -> BinaryIO:
@@ -20,7 +20,8 @@ def open_source(source: str | bytes | Path) -> BinaryIO:
     A FIFO or a device is refused, and opening one never waits for whoever should write to it.
 
     Raises:
-        MediaError: there is no such file, it may not be read, it is no regular file, or it is empty.
+        MediaError: there is no such file, it is no regular file, or it is empty.
+        MediaUnavailable: it may not be read, or not now.
     """
     if isinstance(source, bytes):
         if not source:
@@ -28,7 +29,11 @@ def open_source(source: str | bytes | Path) -> BinaryIO:
         return io.BytesIO(source)
     try:
         file = open(source, "rb", opener=_open_without_waiting)  # noqa: PTH123, SIM115  (Path.open has no opener)
-    except (OSError, ValueError) as error:
+    except FileNotFoundError as error:
+        raise MediaError(reason(error)) from error
+    except OSError as error:
+        raise MediaUnavailable(reason(error)) from error
+    except ValueError as error:
         raise MediaError(reason(error)) from error
     status = os.fstat(file.fileno())
     if stat.S_ISREG(status.st_mode) and status.st_size:

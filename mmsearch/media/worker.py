@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mmsearch.errors import MediaError
+from mmsearch.errors import MediaError, MediaUnavailable
 from mmsearch.media import wire
 from mmsearch.media.decode import read
 from mmsearch.media.source import open_source, reason
@@ -66,7 +66,7 @@ class Opened:
                         alive()
                         told = time.monotonic()
             except OSError as error:
-                raise MediaError(reason(error)) from error
+                raise MediaUnavailable(reason(error)) from error
         self.hash = digest.digest()
         self._modality = modality
         self._source = source if kept is None else b"".join(kept)
@@ -104,7 +104,7 @@ def _serve(line: wire.Line, spec: InputSpec) -> None:
         except (BrokenPipeError, ConnectionResetError):
             raise
         except MediaError as error:
-            line.send({"error": str(error)})
+            line.send({"error": str(error), "again": isinstance(error, MediaUnavailable)})
         except MemoryError:
             line.send({"error": "not enough memory to decode it"})
         except RecursionError:

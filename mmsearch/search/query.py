@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[
     """What a part of a query is cut into; the same way as when it is indexed."""
     from mmsearch.media.decode import decode  # a vector needs none of it
 
-    source = Path(part).expanduser() if isinstance(part, str) and modality is not Modality.TEXT else part
+    is_path = isinstance(part, str) and modality is not Modality.TEXT
+    source = Path(os.path.expanduser(part)) if is_path else part  # noqa: PTH111  (never raises)
     try:
         return [segment.content for segment in decode(source, modality, inputs).segments]
     except MediaError as error:

@@ -29,7 +29,8 @@ class FileState:
         size: in bytes.
         mtime_ns: `storable`.
         hash: of its content (16 bytes).
-        reader: version of what read it, or failed to.
+        reader: version of what read it, or failed to; not positive if it failed for no fault of its content: minus the
+            whole seconds that its decoder was given, if those were too few.
     """
 
     root_id: int

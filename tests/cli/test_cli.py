@@ -150,6 +150,12 @@ def test_repair(run, indexed, tmp_path):
     assert run("verify")[0] == 0
 
 
+def test_standard_error_may_be_closed(tmp_path, media):
+    command = f'"{sys.executable}" -m mmsearch index "{media}" --model fake --index "{tmp_path}/ix" 2>&-'
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (0, "8 added")
+
+
 def test_formats(run):
     status, said, _ = run("formats")
     assert status == 0

@@ -160,3 +160,35 @@ def test_replacing_the_item_of_a_file_by_a_record(full, media):
 def test_a_removed_file_comes_back_when_it_is_indexed_again(full, media):
     full.remove(paths=[media / "red.png"])
     assert full.add([media]).added == 1
+
+
+def test_a_home_that_nobody_has(index, media):
+    bad, good = Record(id="a", image="~nosuchuser/x.jpg"), Record(id="b", image=media / "red.png")
+    report = index.add_items([bad, good])
+    assert (report.added, [(failure.id, failure.reason) for failure in report.failed]) == (
+        1, [("a", "no such file or directory")]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("depth", [101, 970, 985, 3000, 100_000])
+def test_metadata_that_are_nested_too_deeply_cost_their_record(index, tmp_path, depth):
+    deep = {}
+    for _ in range(min(depth, 3000)):
+        deep = {"a": deep}
+    lines = ['{"text": "x", "meta": ' + '{"a": ' * depth + "1" + "}" * depth + "}", '{"text": "y", "meta": [[1]]}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    report = index.add([tmp_path / "a.jsonl"])
+    assert (report.added, len(index)) == (1, 1)
+    assert "nested too deeply" in report.failed[0].reason
+    report = index.add_items([Record(id="b", text="x", metadata=deep), Record(id="c", text="y")])
+    assert (report.added, [failure.id for failure in report.failed]) == (1, ["b"])
+
+
+def test_progress_counts_files_and_not_what_is_wrong_in_them(index, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}\n' + "{\n" * 300)
+    (tmp_path / "b.txt").write_text("y")
+    (tmp_path / "c.txt").write_bytes(bytes(99))
+    told = []
+    report = index.add([tmp_path], exclude=["index"], progress=told.append)
+    assert len(report.failed) == 301
+    assert (told[-1].added, told[-1].failed, told[-1].total) == (2, 1, 3)

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import threading
@@ -11,7 +12,6 @@ from PIL import Image
 
 from mmsearch.errors import DecoderError, MediaError
 from mmsearch.media.reader import InProcess, Readers
-from mmsearch.media.scan import content_hash
 from mmsearch.types import AudioSpec, ImageSpec, InputSpec, Modality, TextSpec
 
 SPEC = InputSpec(ImageSpec(32, 40), AudioSpec(8_000, 1.0, 0.5), TextSpec(20, lambda text: len(text.split())))
@@ -65,7 +65,7 @@ def files(tmp_path):
 def test_what_is_read_is_the_same_as_in_this_process(readers, files, name, modality, as_bytes):
     source = (files / name).read_bytes() if as_bytes else files / name
     here, there = (read(one, source, modality, (files / name).suffix) for one in (InProcess(SPEC), readers))
-    assert here[0] == there[0] == content_hash(files / name)
+    assert here[0] == there[0] == hashlib.blake2b((files / name).read_bytes(), digest_size=16).digest()
     assert len(here) == len(there) > 1
     for one, other in zip(here[1:], there[1:], strict=True):
         if isinstance(one, str):

@@ -1,4 +1,3 @@
-import hashlib
 import os
 import socket
 import stat
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmsearch.errors import MediaError
-from mmsearch.media.scan import Entry, Problem, content_hash, walk
+from mmsearch.media.scan import Entry, Problem, walk
 from mmsearch.types import Modality
 
 
@@ -199,29 +198,3 @@ def test_an_unreadable_folder_is_a_problem_and_the_rest_goes_on(as_nobody, tree)
         )
     finally:
         (root / "shut").chmod(stat.S_IRWXU)
-
-
-def test_an_unreadable_file_has_no_hash(as_nobody, tree):
-    (tree(b"a.txt") / "a.txt").chmod(0)
-    code = "try: scan.content_hash(Path('root/a.txt'))\nexcept MediaError as e: print(e)"
-    assert as_nobody(code) == "permission denied\n"
-
-
-def test_the_hash_is_blake2b_of_the_content(tree):
-    content = bytes(range(256)) * 8192 + b"tail"
-    root = tree(b"\xff.txt", content=content)
-    expected = hashlib.blake2b(content, digest_size=16).digest()
-    assert content_hash(os.fsencode(root) + b"/\xff.txt") == expected
-
-
-def test_what_cannot_be_hashed_is_an_error(tree):
-    root = tree(b"a.txt", content=b"")
-    os.mkfifo(root / "fifo.txt")
-    for name, reason in (
-        ("a.txt", "empty"),
-        ("fifo.txt", "not a regular file"),
-        ("gone", "no such file"),
-        (".", "directory|regular"),
-    ):
-        with pytest.raises(MediaError, match=reason):
-            content_hash(root / name)

@@ -14,6 +14,9 @@ from mmsearch.media.source import reason
 MAX_LINE: Final = 1 << 26
 """Longer lines, in bytes, are refused: a file without line ends must not fill the memory."""
 
+MAX_DEPTH: Final = 100
+"""Deeper values are refused: what reads and writes JSON calls itself for each level."""
+
 
 def objects(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | MediaError]]:
     """Line number (from 1) and object of every line that is not blank, or what is wrong with that line.
@@ -43,12 +46,25 @@ def _parse(line: bytes) -> dict[str, Any]:
         raise MediaError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise MediaError("not a JSON object")
+    if is_deep(value):
+        raise MediaError(f"nested too deeply: more than {MAX_DEPTH} levels")
     if "\\u" in text:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
             raise MediaError("half a surrogate pair (\\ud800 to \\udfff) stands alone") from error
     return value
+
+
+def is_deep(value: Any) -> bool:  # noqa: ANN401  (a JSON value)
+    """Whether it has more than `MAX_DEPTH` levels of objects and arrays; it must not contain itself."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for some in inner for one in some if isinstance(one, (dict, list, tuple))]
+        if not level:
+            return False
+    return True
 
 
 def _finite(digits: str) -> float:

@@ -58,7 +58,7 @@ def _parts(text: str, bad: list[int]) -> Iterator[Segment]:
     webvtt = text.startswith("WEBVTT")
     time: tuple[float, float] | None = None
     lines: list[str] = []
-    for number, block in _blocks(text):
+    for number, block in _blocks(text, webvtt):
         if webvtt and _SKIPPED.match(block[0]):
             continue
         starts = [i for i, line in enumerate(block) if _TIMES.fullmatch(line)]
@@ -77,12 +77,12 @@ def _parts(text: str, bad: list[int]) -> Iterator[Segment]:
         yield Segment(_shown(lines), time=time)
 
 
-def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-    """What stands between blank lines, with the number of its first line."""
+def _blocks(text: str, webvtt: bool) -> Iterator[tuple[int, list[str]]]:
+    """What stands between blank lines, with the number of its first line. In WebVTT a line of spaces is not blank."""
     block: list[str] = []
     number = 0
     for number, line in enumerate(_LINE_END.split(text), 1):
-        if line.strip():
+        if line if webvtt else line.strip():
             block.append(line)
         elif block:
             yield number - len(block), block

@@ -37,6 +37,7 @@ without line ends, must not fill the memory."""
 
 _SAMPLE: Final = 1 << 16
 _DELIMITERS: Final = "\t;|,"
+_TOLD: Final = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # as Excel writes it for itself
 _NONE: Final = "\x1f"  # no text has it
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")  # 007 is a name, and 64 bits hold 18 digits
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?")
@@ -94,8 +95,11 @@ def read(source: bytes | Path) -> Iterator[Medium | MediaError]:
     with open_source(source) as binary, encodings.stream(binary) as file:
         sample = file.read(_SAMPLE)
         file.seek(0)
-        dialect = dialect_of(sample)
+        told = _TOLD.match(sample)
+        dialect = Dialect(told[1]) if told else dialect_of(sample)
         rows = _rows(file, dialect)
+        if told:
+            next(rows)
         header = next((row for _, row in rows if not isinstance(row, MediaError)), None)
         if header is None:
             raise MediaError("no text: only blank lines")

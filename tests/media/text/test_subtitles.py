@@ -132,3 +132,9 @@ def test_passages_know_their_times():
         ((4.0, 6.9), "word 4.\nword 5.\nword 6."),
         ((7.0, 8.9), "word 7.\nword 8."),
     ]
+
+
+def test_a_line_of_spaces_does_not_end_a_subtitle_of_webvtt():
+    """YouTube begins the first one with it."""
+    (medium,) = subtitles.read(b"WEBVTT\n\n00:00:00.080 --> 00:00:02.000\n \nonly line here\n")
+    assert [(part.content, part.time) for part in medium.segments] == [("only line here", (0.08, 2.0))]

@@ -139,3 +139,8 @@ def test_a_table_is_closed_when_it_is_not_read_to_its_end(tmp_path):
     rows = table.read(tmp_path / "a.csv")
     next(rows)
     rows.close()
+
+
+def test_excel_may_say_what_the_delimiter_is():
+    (medium,) = table.read(b"sep=;\r\nid;text\r\n1;hello, you\r\n")
+    assert (medium.key, [part.content for part in medium.segments]) == ("1", ["hello, you"])
