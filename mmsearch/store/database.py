@@ -36,7 +36,7 @@ def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     path = folder.absolute() / name
     copy: tempfile.TemporaryDirectory[str] | None = None
     mode = "mode=rwc" if write else "mode=rw"
-    if not write and not (os.access(folder, os.W_OK) and os.access(path, os.W_OK)):
+    if not write and not writable(folder, name):
         log, shm = path.with_name(f"{name}-wal"), path.with_name(f"{name}-shm")
         if not log.exists() or log.stat().st_size == 0:
             mode = "immutable=1"
@@ -74,13 +74,45 @@ def engine(folder: Path, *, write: bool, name: str = CATALOG) -> Engine:
     return made
 
 
+def writable(folder: Path, name: str = CATALOG) -> bool:
+    """Whether a catalog, and the files that SQLite makes beside it, can be written."""
+    return os.access(folder, os.W_OK) and os.access(folder / name, os.W_OK)
+
+
+def migrated(folder: Path) -> Engine:
+    """An engine for a temporary copy of a catalog of an older format, brought up to date, for reading.
+
+    What is committed to the catalog afterwards is not seen.
+
+    Raises:
+        StoreError: it cannot be copied.
+    """
+    from mmsearch.store import migrations
+
+    path = folder.absolute() / CATALOG
+    copy, copied = _copy(path, path.with_name(f"{CATALOG}-wal"))
+    made = engine(copied.parent, write=True)
+    try:
+        with errors_of(folder), made.begin() as connection:
+            migrations.migrate(connection)
+    except BaseException:
+        made.dispose()
+        copy.cleanup()
+        raise
+    made.dispose()
+    reader = engine(copied.parent, write=False)
+    event.listen(reader, "engine_disposed", lambda _: copy.cleanup())
+    return reader
+
+
 def _copy(path: Path, log: Path) -> tuple[tempfile.TemporaryDirectory[str], Path]:
     from pathlib import Path as Place
 
     folder = tempfile.TemporaryDirectory(prefix="mmsearch-catalog-")
     try:
         for file in (path, log):
-            shutil.copyfile(file, Place(folder.name) / file.name)
+            if file == path or file.exists():
+                shutil.copyfile(file, Place(folder.name) / file.name)
     except OSError as error:
         folder.cleanup()
         raise StoreError(f"cannot copy the catalog {path} and its log: {error.strerror}") from error

@@ -1,11 +1,11 @@
 """Shards under repair: which of their rows are lost, which of those can be computed again, and writing them.
 
-A shard is mended where it is. Before the catalog's transaction nothing but damaged bytes is written over.
+A shard is mended where it is. Before the catalog's transaction ends nothing is written over but its header, rows of
+damaged blocks, and rows that cannot be what they should.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmsearch.errors import IndexDamaged
+from mmsearch.store import migrations
 from mmsearch.store import shard as shards
 from mmsearch.store.prune import Prune
 from mmsearch.store.shard import Group
@@ -65,10 +67,18 @@ class Mending:
 
     def run(self) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         """Mend everything; the names of lost items, and the files to be read again."""
+        self._model = migrations.identity(self._sql(migrations.MODEL).scalar())
+        if self._model is None:
+            raise IndexDamaged(
+                f"the catalog of {self._folder} does not tell any more which model it is for: nothing can be salvaged "
+                "from it; index the media again into a new folder"
+            )
+        self._straighten()
         self._prune.dangling()
         if self._sql("DELETE FROM meta WHERE key = 'salvaged'").rowcount:
             self._prune.unfeatured()
-        if self._sql("UPDATE meta SET value = '1' WHERE key = 'version' AND value GLOB '*[^0-9]*'").rowcount:
+        numberless = "UPDATE meta SET value = '1' WHERE key = 'version' AND (value = '' OR value GLOB '*[^0-9]*')"
+        if self._sql("INSERT OR IGNORE INTO meta VALUES ('version', '1')").rowcount or self._sql(numberless).rowcount:
             self.said.append("the number of the index's version could not be read, and begins again")
         patients = [self._examined(*row) for row in self._sql(
             "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards ORDER BY id"
@@ -87,6 +97,46 @@ class Mending:
         for patient in patients:
             self._settle(patient)
         return lost, again
+
+    def _straighten(self) -> None:
+        """Put right what the catalog says of shards and cannot be, or leave those shards out, their files untouched."""
+        columns = "kind, name, version, modality, dtype, dim"
+        self._sql("UPDATE shards SET total = x'' WHERE typeof(total) <> 'blob'")  # taken again in the end
+        for id_, *fields, file, rows, size in self._sql(
+            f"SELECT id, {columns}, file, rows, length(total) FROM shards ORDER BY id"
+        ).all():
+            group, why = Group(*fields), shards.odd_file(self._folder, file)
+            if why:
+                self._forget(id_, file, why)
+                continue
+            why = shards.odd_group(group)
+            path = self._folder / file
+            named = shards.group_of(path) if why or size != 8 * group.dim else None
+            if named is not None and named != group and (why or size == 8 * named.dim):
+                self._sql(
+                    f"UPDATE shards SET ({columns}) = (?, ?, ?, ?, ?, ?) WHERE id = ?",
+                    (named.kind, named.name, named.version, named.modality, named.dtype, named.dim, id_),
+                )
+                self.said.append(f"{file}: what its rows are was taken from its header")
+                group, why = named, ""
+            if why:
+                self._forget(id_, file, why)
+                continue
+            used = self._sql(
+                'SELECT coalesce(max("offset") + 1, 0) FROM (SELECT "offset" FROM rows WHERE shard_id = ?1 '
+                'UNION ALL SELECT "offset" FROM tombstones WHERE shard_id = ?1) WHERE "offset" BETWEEN 0 AND ?2',
+                (id_, shards.MOST_ROWS - 1),
+            ).scalar_one()
+            there = (path.stat().st_size - shards.HEADER_BYTES) // group.row_bytes if path.is_file() else 0
+            if shards.odd_rows(rows) or max(there, used) < rows:
+                self._sql("UPDATE shards SET rows = ? WHERE id = ?", (used, id_))
+                self.said.append(f"{file}: it was said to have {rows} rows, and has {used}")
+
+    def _forget(self, id_: int, file: object, why: str) -> None:
+        for table in ("blocks", "tombstones", "rows"):
+            self._sql(f"DELETE FROM {table} WHERE shard_id = ?", (id_,))
+        self._sql("DELETE FROM shards WHERE id = ?", (id_,))
+        self.said.append(f"{file}: {why}; it is no longer part of the index")
 
     def _examined(self, id_: int, *rest: Any) -> Patient:  # noqa: ANN401  (columns)
         *fields, file, rows, total = rest
@@ -131,8 +181,8 @@ class Mending:
             target, at = wanted[segment_id]
             for source, offset in places:
                 batches[target.id, source.id].append((at, offset))
-        identity = self._sql("SELECT value FROM meta WHERE key = 'model'").scalar_one()
-        project = self._projector(json.loads(identity)) if batches else None
+        assert self._model is not None
+        project = self._projector(self._model) if batches else None
         for (target_id, source_id), pairs in batches.items():
             target, source = by_id[target_id], by_id[source_id]
             for start in range(0, len(pairs), TOGETHER):
@@ -141,7 +191,7 @@ class Mending:
 
     def _fill(self, project: Project, target: Patient, source: Patient, pairs: list[tuple[int, int]]) -> None:
         made = project(target.group, source.group, np.array(source.matrix[[offset for _, offset in pairs]]))
-        if made is None:
+        if made is None or made.shape[1:] != (target.group.dim,):
             return
         good = _plausible(target.group, made)
         for (at, _), row, is_good in zip(pairs, made, good, strict=True):
@@ -172,10 +222,7 @@ class Mending:
         self.said.append(_sentence(patient))
 
     def _drop(self, patient: Patient) -> None:
-        for table in ("blocks", "tombstones", "rows"):
-            self._sql(f"DELETE FROM {table} WHERE shard_id = ?", (patient.id,))
-        self._sql("DELETE FROM shards WHERE id = ?", (patient.id,))
-        self.said.append(f"{patient.file}: no row of it was left, it is no longer part of the index")
+        self._forget(patient.id, patient.file, "no row of it was left")
         patient.rows = 0
 
     def _settle(self, patient: Patient) -> None:

@@ -5,12 +5,18 @@ The format number is SQLite's `user_version`; it is the number of migrations app
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import IndexTooNew
+from mmsearch.store import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from sqlalchemy import Connection
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -52,6 +58,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 FORMAT = len(MIGRATIONS)
+MODEL = "SELECT value FROM meta WHERE key = 'model'"
 
 
 def check(connection: Connection) -> int:
@@ -68,6 +75,34 @@ def check(connection: Connection) -> int:
             f"upgrade to mmsearch {writer or 'that wrote it'} or later"
         )
     return found
+
+
+def layout(sql: Callable[[str], Iterable[Any]]) -> int | None:
+    """The newest format that has the tables and columns of a catalog, whatever its number says; None if none has."""
+    found = _columns(sql)
+    formats = []
+    with closing(sqlite3.connect(":memory:")) as model:
+        for number, statements in enumerate(MIGRATIONS, 1):
+            for statement in statements:
+                model.execute(statement)
+            if _columns(model.execute) == found:
+                formats.append(number)
+    return max(formats, default=None)
+
+
+def _columns(sql: Callable[[str], Iterable[Any]]) -> dict[str, frozenset[str]]:
+    return {
+        table: frozenset(name for _, name, *_ in sql(f"PRAGMA table_info({table})")) for table in schema.metadata.tables
+    }
+
+
+def identity(text: object) -> dict[str, Any] | None:
+    """What `meta` tells of the model; None if it does not tell its name."""
+    try:
+        loaded = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return loaded if isinstance(loaded, dict) and isinstance(loaded.get("name"), str) else None
 
 
 def migrate(connection: Connection) -> None:

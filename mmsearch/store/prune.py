@@ -22,6 +22,7 @@ TEXTS = (
     "SELECT id, CAST(key AS BLOB), CAST(taken AS BLOB), CAST(metadata AS BLOB) FROM items",
     "SELECT item_id, CAST(excerpt AS BLOB), CAST(modality AS BLOB) FROM segments",
 )
+NO_OBJECT = "CASE WHEN json_valid(metadata) THEN json_type(metadata) <> 'object' ELSE 1 END"
 KNOWN = ", ".join(f"'{modality}'" for modality in Modality)
 
 # In this order: what is said of it, and the statement. Each leaves less that disagrees to the next.
@@ -54,7 +55,7 @@ LOST = (
         "SELECT id FROM items WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
     ),
     ("it has no segment", "SELECT id FROM items WHERE id NOT IN (SELECT item_id FROM segments)"),
-    ("its metadata cannot be read", "SELECT id FROM items WHERE NOT json_valid(metadata)"),
+    ("its metadata cannot be read", f"SELECT id FROM items WHERE {NO_OBJECT}"),
     ("its modality is unknown", f"SELECT item_id FROM segments WHERE modality NOT IN ({KNOWN})"),
     (
         "a segment has no vector",

@@ -1,13 +1,14 @@
-"""Make an index that is damaged agree with itself again, and keep all of it that is proven to be intact.
+"""Make an index that is damaged agree with itself again, and keep the items of which every part is intact.
 
 ::
 
     catalog ─► readable again ─► what dangles is noted ─► shards read, block by block ─► vectors projected again
             ─► header, length and mended rows written ─► one transaction: lost items out, checksums and sums right
 
-The catalog, if it must be, is copied and swapped by one rename. Shards are mended where they are, and nothing but
-damaged bytes is written over before the transaction: whoever kills this at any moment can start it again. Media files
-are not touched.
+The catalog, if it must be, is copied and swapped by one rename. Shards are mended where they are, inside the index
+folder: headers, rows of damaged blocks and rows that cannot be what they should are written over before the transaction
+ends, rows that are proven to be intact never. So whoever kills this at any moment can start it again. Media files are
+not touched.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def repair(folder: Path, projector: Projector | None = None, *, wait: float = 0.
 
     Raises:
         IndexNotFound: there is no index.
-        IndexDamaged: nothing can be salvaged from its catalog.
+        IndexDamaged: nothing can be salvaged from its catalog, or it does not tell its model.
         IndexLocked: another process is writing.
         IndexTooNew: a newer mmsearch wrote it.
         StoreError: another process reads a catalog that must be replaced; the disk is full or fails.

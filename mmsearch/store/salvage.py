@@ -53,11 +53,14 @@ def mend(folder: Path) -> list[str]:
                 if connection.execute("PRAGMA user_version").fetchone()[0] > migrations.FORMAT:
                     _refuse(folder)
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                wrong = _wrong(connection)
+                done, wrong = [], _wrong(connection)
+                if wrong and _reindexed(connection):
+                    done, wrong = ["the catalog's indexes were damaged, and were built again from its tables"], ""
                 if not wrong:
-                    return []
-                if _reindexed(connection):
-                    return ["the catalog's indexes were damaged, and were built again from its tables"]
+                    found = migrations.layout(connection.execute)
+                    if found is not None:
+                        return done + _numbered(connection, found)
+                    wrong = "tables or columns are missing"
         except sqlite3.DatabaseError as error:
             if not database.damage(error):
                 raise
@@ -91,6 +94,13 @@ def _wrong(connection: sqlite3.Connection) -> str:
             raise
         return str(error)
     return "" if said == "ok" else said.strip().splitlines()[-1]
+
+
+def _numbered(connection: sqlite3.Connection, number: int) -> list[str]:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == number:
+        return []
+    connection.execute(f"PRAGMA user_version = {number}")
+    return [f"the catalog did not tell its format, which is {number}"]
 
 
 def _reindexed(connection: sqlite3.Connection) -> bool:
@@ -156,7 +166,7 @@ def _rows(old: sqlite3.Connection, new: Connection, table: str, names: str) -> I
             for shard_id in range(1, largest.get("shards", pages) + 1):  # those that `shards` lost included
                 bound = new.exec_driver_sql("SELECT rows FROM shards WHERE id = ?", (shard_id,)).scalar()
                 select = f"SELECT {key}, {names} FROM {table} WHERE shard_id = {shard_id} AND"
-                yield from _scan(old, select, key, shards.SHARD_ROWS if bound is None else bound)
+                yield from _scan(old, select, key, shards.SHARD_ROWS if shards.odd_rows(bound) else int(bound or 0))
             if table == "rows":
                 select = f"SELECT segment_id, {names} FROM rows INDEXED BY rows_segment WHERE"
                 yield from _scan(old, select, "segment_id", largest.get("segments", guess))
@@ -199,7 +209,7 @@ def _adopt(folder: Path, new: Connection) -> None:
         id_, file = path.stem, path.relative_to(folder).as_posix()
         known = new.exec_driver_sql("SELECT 1 FROM shards WHERE file = ? OR id = ?", (file, id_)).scalar()
         group = shards.group_of(path)
-        if known or group is None or not id_.isdigit():
+        if known or group is None or shards.odd_file(folder, file):
             continue
         rows = new.exec_driver_sql(
             'SELECT max("offset") + 1 FROM (SELECT "offset" FROM rows WHERE shard_id = ?1 '
@@ -218,7 +228,7 @@ def _adopt(folder: Path, new: Connection) -> None:
 
 
 def _check(path: Path, new: Connection) -> None:
-    if not new.exec_driver_sql("SELECT 1 FROM meta WHERE key = 'model'").scalar():
+    if migrations.identity(new.exec_driver_sql(migrations.MODEL).scalar()) is None:
         raise IndexDamaged(f"the catalog {path} does not tell any more which model it is for: {NOTHING}")
     new.exec_driver_sql("INSERT OR IGNORE INTO meta VALUES ('version', '1')")
     new.exec_driver_sql("INSERT INTO meta VALUES ('salvaged', '1')")  # for `mending`, which may run in a later process

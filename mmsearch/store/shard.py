@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 HEADER_BYTES = 4096
 BLOCK_BYTES = 256 * 1024
 SHARD_ROWS = 262_144
+MOST_ROWS = 1 << 20  # a catalog that tells of longer shards, or of wider rows, is damaged
+MOST_NUMBERS = 1 << 16
+DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,50 @@ def header(group: Group) -> bytes:
 def group_of(path: Path) -> Group | None:
     """The group that the header of a shard names; None if it has none."""
     try:
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             fields = json.loads(file.read(HEADER_BYTES))
         fields.pop("mmsearch")
         group = Group(**fields)
-        return group if group.row_bytes > 0 else None
+        return None if odd_group(group) else group
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def odd_group(group: Group) -> str:
+    """What no shard can have of what a catalog or a header says of its rows; empty if there is no such thing."""
+    if not all(isinstance(text, str) for text in (group.kind, group.name, group.version, group.modality)):
+        return f"it has a kind, name, version or modality that is no text ({group})"
+    if group.dtype not in DTYPES:
+        return f"its numbers are of an unknown type ({group.dtype!r})"
+    if not isinstance(group.dim, int) or not 0 < group.dim <= MOST_NUMBERS:
+        return f"its rows have an impossible length ({group.dim!r})"
+    return ""
+
+
+def odd_rows(rows: object) -> str:
+    """Why a shard cannot have so many rows; empty if it can."""
+    return "" if isinstance(rows, int) and 0 <= rows <= MOST_ROWS else f"it has an impossible number of rows ({rows!r})"
+
+
+def odd_file(folder: Path, file: object) -> str:
+    """Why a shard cannot be called so; empty if it is `shards/…/<n>.vec` inside the index, links resolved."""
+    if not isinstance(file, str) or "\0" in file or not re.fullmatch(r"shards/(.+/)?[0-9]{1,18}\.vec", file):
+        return "no shard can be called so"
+    if ".." in file.split("/"):
+        return "it leads out of the index"
+    try:
+        inside = (folder / file).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    return "" if inside else "it leads out of the index"
+
+
+def odd(folder: Path, group: Group, file: object, rows: object) -> str:
+    """A sentence about what a catalog says of a shard and cannot be; empty if there is nothing."""
+    why = odd_file(folder, file) or odd_group(group) or odd_rows(rows)
+    return f"the catalog of {folder} names the shard {str(file)!r}: {why}" if why else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +144,8 @@ class Condition:
 def examine(path: Path, group: Group, rows: int, crcs: Mapping[int, int]) -> Condition:
     """Read every committed byte of a shard; `crcs` are the checksums that its blocks should have."""
     blocks = range(-(-rows // group.block_rows))
+    if not path.is_file():  # to open a pipe would take for ever
+        return Condition(False, False, tuple(blocks), ())
     try:
         with path.open("rb") as file:
             named = file.read(HEADER_BYTES) == header(group)
@@ -126,6 +169,8 @@ def restore(path: Path, group: Group, rows: int, mended: Mapping[int, NDArray[An
     Raises:
         StoreError: it cannot be written.
     """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"cannot write to the shard {path}: something else has its name; move it away and try again")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -91,8 +91,13 @@ def seen(connection: Connection, folder: Path) -> Snapshot:
     for shard_id, offset in sql('SELECT shard_id, "offset" FROM tombstones ORDER BY 1, 2'):
         dead.setdefault(shard_id, []).append(offset)
     found = sql(
-        "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards WHERE rows > 0 ORDER BY id"
+        "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards "
+        "WHERE rows <> 0 ORDER BY id"
     ).all()
+    for _, *group_fields, file, rows, _ in found:
+        wrong = shards.odd(folder, Group(*group_fields), file, rows)
+        if wrong:
+            raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
     try:
         return Snapshot(
             int(str(version)),

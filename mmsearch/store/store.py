@@ -140,12 +140,17 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        """Open an index for reading; one of an older format is brought up to date first.
+        """Open an index for reading.
+
+        One of an older format is brought up to date first, which waits for a writer; where its catalog cannot be
+        written, a temporary copy of it is, and read instead.
 
         Raises:
             IndexNotFound: there is none.
             IndexTooNew: a newer mmsearch wrote it.
             IndexDamaged: its catalog cannot be read.
+            IndexLocked: it has an older format, and another process is writing.
+            StoreError: it cannot be read or brought up to date now.
         """
         if (folder / database.CATALOG).is_dir():
             raise IndexDamaged(f"the catalog {folder / database.CATALOG} is a folder: it is no index")
@@ -156,9 +161,14 @@ class Store:
             with store.engine.connect() as connection:
                 found = migrations.check(connection)
             if found == 0:
-                raise IndexDamaged(f"the catalog of {folder} is empty: it is no index")
-            if found < migrations.FORMAT:
+                raise IndexDamaged(
+                    f"the catalog of {folder} is empty or does not tell its format: run `mmsearch verify --repair`"
+                )
+            if found < migrations.FORMAT and database.writable(folder):
                 store.writer(wait=database.BUSY_SECONDS).close()
+            elif found < migrations.FORMAT:
+                store.engine.dispose()
+                store.engine = database.migrated(folder)
         except DatabaseError as error:
             store.close()
             raise database.translated(folder, error) from error
@@ -179,14 +189,20 @@ class Store:
     @property
     def model(self) -> dict[str, Any]:
         """The identity of the model that the index is built with."""
-        loaded: dict[str, Any] = json.loads(self.query("SELECT value FROM meta WHERE key = 'model'")[0][0])
-        return loaded
+        found = self.query(migrations.MODEL)
+        identity = migrations.identity(found[0][0]) if found else None
+        if identity is None:
+            raise IndexDamaged(
+                f"the catalog of {self.folder} does not tell which model it is for; index the media again into a new "
+                "folder"
+            )
+        return identity
 
     def snapshot(self) -> Snapshot:
         """The newest committed version; the same object as long as nothing is committed."""
-        version = int(self.query("SELECT value FROM meta WHERE key = 'version'")[0][0])
+        version = self.query("SELECT value FROM meta WHERE key = 'version'")
         with self._guard:
-            if self._snapshot is None or self._snapshot.version != version:
+            if self._snapshot is None or version != [(str(self._snapshot.version),)]:
                 self._snapshot = snapshot.read(self.engine, self.folder)
                 self._roots = {}
             return self._snapshot

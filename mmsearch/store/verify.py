@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmsearch.errors import StoreError
-from mmsearch.store import database, snapshot
+from mmsearch.store import database, migrations, snapshot
 from mmsearch.store import shard as shards
-from mmsearch.store.prune import KNOWN, unreadable
+from mmsearch.store.prune import KNOWN, NO_OBJECT, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,7 @@ CHECKS = (
     ),
     ("segments have an unknown modality", f"FROM segments WHERE modality NOT IN ({KNOWN})"),
     ("items have no segment", "FROM items WHERE id NOT IN (SELECT item_id FROM segments)"),
-    ("items have metadata that cannot be read", "FROM items WHERE NOT json_valid(metadata)"),
+    ("items have metadata that cannot be read", f"FROM items WHERE {NO_OBJECT}"),
     (
         "items name files that do not exist",
         "FROM items WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
@@ -78,10 +77,22 @@ def verify(store: Store) -> Iterator[str]:
     try:
         with database.errors_of(store.folder), store.engine.connect() as connection:
             yield from _catalog(store, connection)
+            odd = list(_odd(store, connection))
+            yield from odd
+            if odd:
+                return  # the shards cannot be found
             for shard in snapshot.seen(connection, store.folder).shards:
                 yield from _shard(store, connection, shard)
     except StoreError as error:
         yield str(error)
+
+
+def _odd(store: Store, connection: Connection) -> Iterator[str]:
+    select = "SELECT kind, name, version, modality, dtype, dim, file, rows FROM shards ORDER BY id"
+    for *fields, file, rows in connection.exec_driver_sql(select):
+        wrong = shards.odd(store.folder, shards.Group(*fields), file, rows)
+        if wrong:
+            yield f"catalog: {wrong}"
 
 
 def _catalog(store: Store, connection: Connection) -> Iterator[str]:
@@ -100,9 +111,9 @@ def _catalog(store: Store, connection: Connection) -> Iterator[str]:
     count = len(set(unreadable(connection.exec_driver_sql)))
     if count:
         yield f"catalog: {count} items have text that cannot be read"
-    try:
-        json.loads(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'model'").scalar_one_or_none() or "")
-    except ValueError:
+    if migrations.layout(lambda statement: connection.exec_driver_sql(statement).all()) != migrations.FORMAT:
+        yield f"catalog: its tables are not those of format {migrations.FORMAT}"
+    if migrations.identity(connection.exec_driver_sql(migrations.MODEL).scalar()) is None:
         yield "catalog: it does not tell which model it is for"
 
 

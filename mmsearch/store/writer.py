@@ -11,11 +11,12 @@ a writer cuts or overwrites anything after such an end, it commits something sma
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import IndexLocked, StoreError
+from mmsearch.errors import IndexDamaged, IndexLocked, StoreError
 from mmsearch.store import database, migrations
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
@@ -38,10 +39,17 @@ def locked(folder: Path, *, wait: float) -> FileLock:
 
     Raises:
         IndexLocked: another process holds it after `wait` seconds.
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written, or something else is where the lock or the shards should be.
     """
     from filelock import FileLock, Timeout
 
+    taken = (folder / LOCK).exists() and not (folder / LOCK).is_file()
+    kept = folder / "shards"
+    if taken or (os.path.lexists(kept) and not kept.is_dir()):
+        path = folder / LOCK if taken else kept
+        raise StoreError(f"{path} is no {'file' if taken else 'folder'}; move it away and try again")
+    if not kept.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"{kept} leads out of the index; put the folder itself in the place of the link")
     lock = FileLock(folder / LOCK, thread_local=False)
     try:
         lock.acquire(timeout=wait)
@@ -151,7 +159,11 @@ class Writer:
                 "(SELECT crc FROM blocks WHERE shard_id = id ORDER BY block DESC LIMIT 1) FROM shards"
             ).all()
         for id_, *group_fields, file, rows, sealed, crc in found:
-            group, path = Group(*group_fields), self._folder / file
+            group = Group(*group_fields)
+            wrong = shards.odd(self._folder, group, file, rows)
+            if wrong:
+                raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
+            path = self._folder / file
             named.add(path)
             end = shards.HEADER_BYTES + rows * group.row_bytes
             if not path.is_file() or path.stat().st_size < end:
@@ -161,6 +173,8 @@ class Writer:
                     handle.truncate(end)
             if not sealed:
                 self._active[group] = Active(id_, path, rows, crc or 0)
+        inside = self._folder.resolve()
         for path in (self._folder / "shards").rglob("*.vec"):
-            if path not in named:
+            ours = path.parent.resolve().is_relative_to(inside) and (path.is_symlink() or path.is_file())
+            if ours and path not in named:
                 path.unlink()
