@@ -1,5 +1,6 @@
 """The installed command, as a user runs it; in this process, but for what needs one of its own."""
 
+import gc
 import json
 import os
 import signal
@@ -27,7 +28,10 @@ def run(tmp_path, monkeypatch, capsys):
         said = capsys.readouterr()
         return left.value.code or 0, said.out, said.err
 
-    return call
+    before = gc.get_threshold()
+    yield call
+    gc.set_threshold(*before)  # the command makes collecting rare, and keeps what there is for good
+    gc.unfreeze()
 
 
 @pytest.fixture
