@@ -60,7 +60,7 @@ class Mending:
     """One repair, inside the caller's transaction."""
 
     def __init__(self, connection: Connection, folder: Path, projector: Projector | None) -> None:
-        self._connection, self._sql = connection, connection.exec_driver_sql
+        self._sql = connection.exec_driver_sql
         self._folder, self._projector = folder, projector
         self._prune = Prune(connection)
         self.said = self._prune.said
