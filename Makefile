@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := .venv/.tools
 BENCHMARKS := $(filter-out benchmarks/__init__.py benchmarks/reference.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help demo test check bench clean
@@ -19,16 +20,16 @@ help:
 demo: $(READY)
 	@$(BIN)/mmsearch demo
 
-test: $(READY)
+test: $(TOOLS)
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-check: $(READY)
+check: $(TOOLS)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted as ruff would: .venv/bin/ruff format .'; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@echo 'lint, format and types: good'
 
-bench: $(READY)
+bench: $(TOOLS)
 	@for file in $(BENCHMARKS); do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
 # A .venv that is half made, was moved or lost its Python has no working pip: it is made anew.
@@ -38,7 +39,13 @@ $(READY): pyproject.toml constraints.txt
 	    { echo 'mmsearch needs Python 3.11 to 3.13, and $(PYTHON) is not: make PYTHON=python3.12 ...'; exit 1; }
 	@echo 'setting up .venv (the first time this takes about a minute)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faiss,demo,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faiss,demo]'
+	@touch $@
+
+# Tests and benchmarks need torch as well, gigabytes of it where the registry has no build for the CPU.
+$(TOOLS): $(READY)
+	@echo 'setting up what tests need (the first time this takes about a minute)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[faiss,demo,clip,dev]'
 	@touch $@
 
 clean:

@@ -16,7 +16,10 @@
     ├── ModelError              encoders and their weights
     │   ├── UnknownModel        no model has that name
     │   ├── WeightsMissing      the weights are not in the cache and could not be fetched
-    │   └── WeightsDamaged      the weights are not the ones that were pinned
+    │   ├── WeightsDamaged      the weights are not the ones that were pinned, or not of that architecture
+    │   ├── DeviceUnavailable   the processor asked for is not there, or has no memory left
+    │   └── BridgeMissing       two spaces of the model are not joined yet
+    │       └── BridgeRefused   nor can they be: what was fitted is hardly better than chance
     ├── DecoderError            a process that reads media cannot be started
     ├── DatasetError            an evaluation manifest cannot be used
     └── MissingExtra            an optional package is not installed
@@ -91,7 +94,19 @@ class WeightsMissing(ModelError):
 
 
 class WeightsDamaged(ModelError):
-    """Weights are not the ones that were pinned."""
+    """Weights are not the ones that were pinned, cannot be read, or are of another architecture."""
+
+
+class DeviceUnavailable(ModelError):
+    """The processor that was asked for is not there, or has not enough memory."""
+
+
+class BridgeMissing(ModelError):
+    """The spaces of question and answers are not joined yet; the message names the command that does it."""
+
+
+class BridgeRefused(BridgeMissing):
+    """A bridge was fitted, and carries texts across hardly better than chance."""
 
 
 class DecoderError(MmsearchError):

@@ -40,12 +40,13 @@ class ImageSpec:
     """How an encoder wants pictures: RGB, uint8, `size` x `size`.
 
     With `squash` the picture is resized to the square; without, its short side is resized to `resize` and the centre
-    `size` x `size` is cut out. Resizing is bicubic with antialiasing.
+    `size` x `size` is cut out. Resizing is bicubic, or `bilinear`, with antialiasing.
     """
 
     size: int
     resize: int
     squash: bool = False
+    bilinear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,11 @@ class InputSpec:
     image: ImageSpec | None = None
     audio: AudioSpec | None = None
     text: TextSpec | None = None
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """Those that it knows."""
+        return frozenset(modality for modality in Modality if getattr(self, modality) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,10 @@ class _Picture:
 def decode(source: ImageInput, spec: ImageSpec) -> Medium:
     """Decode one picture, or the pages of a TIFF.
 
-    The result equals torchvision's `Resize(resize, BICUBIC, antialias=True)` and `CenterCrop(size)` to within rounding,
-    but for JPEGs whose short side is at least four times the target: they are decoded at 1/2, 1/4 or 1/8, never below
-    twice the target. Of a pyramid, the smallest level that has twice the target is taken. Colours become sRGB.
+    The result equals torchvision's `Resize(resize, BICUBIC, antialias=True)` (or `BILINEAR`) and `CenterCrop(size)` to
+    within rounding, but for JPEGs whose short side is at least four times the target: they are decoded at 1/2, 1/4 or
+    1/8, never below twice the target. Of a pyramid, the smallest level that has twice the target is taken. Colours
+    become sRGB.
 
     Args:
         source: a path, encoded bytes, a PIL image, or an array `(h, w)`, `(h, w, 3)` or `(h, w, 4)` uint8.
@@ -235,7 +236,8 @@ def _fit(picture: _Picture, spec: ImageSpec) -> NDArray[np.uint8]:
         x, y = across / new_width, down / new_height
         right, bottom = min((left + spec.size) * x, across), min((top + spec.size) * y, down)
         box = (left * x, top * y, right, bottom)
-    small = picture.image.resize((spec.size, spec.size), Image.Resampling.BICUBIC, box, _REDUCING_GAP)
+    resampling = Image.Resampling.BILINEAR if spec.bilinear else Image.Resampling.BICUBIC
+    small = picture.image.resize((spec.size, spec.size), resampling, box, _REDUCING_GAP)
     return np.asarray(colour.to_srgb(small, picture.profile))
 
 
