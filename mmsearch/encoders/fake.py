@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.encoders.base import Batch, Model, TagWeights
+from mmsearch.encoders.family import Card, no_argument
+from mmsearch.packages import cache_folder
 from mmsearch.types import AudioSpec, ImageSpec, InputSpec, Modality, Role, Space, TextSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mmsearch.types import FloatArray
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -87,6 +93,44 @@ def fake() -> Model:
         heads=(FakeHead(),),
         tagger=FakeTagger(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FakeFamily:
+    """A model without weights among the models, see `Family`: nothing has to be fetched."""
+
+    name: str
+    about: Card
+    make: Callable[[], Model]
+
+    def canonical(self, argument: str) -> str:
+        """See `Family`."""
+        return no_argument(self.name, argument)
+
+    def card(self, argument: str) -> Card:
+        """See `Family`."""
+        self.canonical(argument)
+        return self.about
+
+    def installed(self, argument: str) -> bool:
+        """See `Family`."""
+        return bool(self.canonical(argument))
+
+    def pull(self, argument: str, source: Path | None = None) -> Path:
+        """See `Family`."""
+        self.canonical(argument)
+        return cache_folder()
+
+    def verify(self, argument: str) -> None:
+        """See `Family`."""
+
+    def load(self, argument: str, device: str | None = None) -> Model:
+        """See `Family`."""
+        self.canonical(argument)
+        return self.make()
+
+
+FAKE = FakeFamily("fake", Card("no weights: colours, pitches and words, for tests", DIM, tuple(DIMS), 0, 0, 0.0), fake)
 
 
 def count_tokens(text: str) -> int:

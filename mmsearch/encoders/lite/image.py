@@ -9,7 +9,7 @@ import numpy as np
 
 from mmsearch.encoders.base import Batch
 from mmsearch.encoders.lite.parts import Part
-from mmsearch.encoders.lite.session import open_session
+from mmsearch.encoders.session import open_session
 from mmsearch.types import Modality, Role
 
 if TYPE_CHECKING:

@@ -1,0 +1,98 @@
+"""Where encoders compute, and in which precision: `auto`, `cpu`, `cuda`, `cuda:1`, `cuda:0,1/bfloat16`, `cpu/float32`.
+
+`auto` is every NVIDIA GPU that torch finds, in float16, and otherwise the CPU, in float32.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmsearch.encoders import heavy
+from mmsearch.errors import DeviceUnavailable
+
+VARIABLE = "MMSEARCH_DEVICE"
+PRECISIONS = ("float32", "float16", "bfloat16")
+_NAMED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<indices>\d+(,\d+)*))?(/(?P<precision>\w+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One kind of processor.
+
+    Attributes:
+        kind: `cpu` or `cuda`.
+        indices: of the GPUs; none for the CPU.
+        precision: of weights and activations; vectors are float32 always.
+    """
+
+    kind: str
+    indices: tuple[int, ...]
+    precision: str
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the CPU in float32, where ONNX Runtime does the work."""
+        return (self.kind, self.precision) == ("cpu", "float32")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Each processor, as torch names it."""
+        return tuple(f"cuda:{index}" for index in self.indices) or ("cpu",)
+
+
+@cache
+def choose(named: str | None = None) -> Device:
+    """The device of that name; of `$MMSEARCH_DEVICE`, or `auto`, if none is given.
+
+    Raises:
+        DeviceUnavailable: it makes no sense, or is not there.
+        MissingExtra: it needs torch, which is not installed.
+    """
+    wanted = named or os.environ.get(VARIABLE) or "auto"
+    match = _NAMED.fullmatch(wanted.strip().lower())
+    precision = match["precision"] if match else None
+    if (
+        match is None
+        or (precision or PRECISIONS[0]) not in PRECISIONS
+        or (match["indices"] and match["kind"] != "cuda")
+    ):
+        raise DeviceUnavailable(
+            f"{wanted!r} is no device; there are auto, cpu, cuda, cuda:1, cuda:0,1, and behind each, if wanted, "
+            f"{', '.join('/' + precision for precision in PRECISIONS)}"
+        )
+    kind, there = match["kind"], 0
+    if kind == "cuda" or (kind == "auto" and _has_driver() and find_spec("torch")):
+        there = _count()
+    if kind == "cpu" or (kind == "auto" and not there):
+        return Device("cpu", (), precision or "float32")
+    if not there:
+        raise DeviceUnavailable(f"{wanted} was asked for, and torch finds no NVIDIA GPU ({_why()}); use cpu or auto")
+    indices = tuple(dict.fromkeys(map(int, match["indices"].split(",")))) if match["indices"] else tuple(range(there))
+    if max(indices) >= there:
+        raise DeviceUnavailable(f"{wanted} was asked for, and the GPUs that torch finds are 0 to {there - 1}")
+    return Device("cuda", indices, precision or "float16")
+
+
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver is loaded; asked before torch is imported, which takes seconds."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "nvcuda.dll").exists()
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()  # the second one under Windows' Linux
+
+
+def _count() -> int:
+    cuda = heavy.torch().cuda
+    return int(cuda.device_count()) if cuda.is_available() else 0
+
+
+def _why() -> str:
+    torch = heavy.torch()
+    return (
+        "it was built for the CPU only" if torch.version.cuda is None else f"it was built for CUDA {torch.version.cuda}"
+    )
