@@ -10,7 +10,7 @@ from mmsearch.encoders.base import Batch
 from mmsearch.store.shard import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -30,16 +30,20 @@ def feature_group(encoder: Encoder, modality: Modality) -> Group:
 
 
 def encode(
-    model: Model, modality: Modality, contents: Sequence[NDArray[Any] | str], role: Role
+    model: Model,
+    modality: Modality,
+    contents: Sequence[NDArray[Any] | str],
+    role: Role,
+    encoders: Collection[str] | None = None,
 ) -> Iterator[tuple[Group, FloatArray | NDArray[np.float16]]]:
-    """Rows `(n, dim)` of each group for contents of one modality.
+    """Rows `(n, dim)` of each group for contents of one modality; of the encoders that are named only, if some are.
 
     Vectors are projected from the features as they are stored, so that projecting stored features again gives the
     same vectors.
     """
     for encoder in model.encoders:
         heads = [head for head in model.heads if head.encoders.get(modality) == encoder.name]
-        if modality not in encoder.dims:
+        if modality not in encoder.dims or (encoders is not None and encoder.name not in encoders):
             continue
         features = encoder.encode(Batch(modality, contents), role)
         if any(head.keeps_features for head in heads):

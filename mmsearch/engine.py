@@ -5,6 +5,7 @@ What only indexing or only evaluation needs is imported there: a search is often
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
 from mmsearch.errors import MediaError, ModelError, ModelMismatch
+from mmsearch.identity import difference, identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
@@ -22,7 +24,7 @@ from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
-from mmsearch.types import Item, Modality
+from mmsearch.types import Item, Modality, Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,33 +32,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
+    from mmsearch.encoders.bridge import Bridge
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.media.reader import InProcess, Readers
-    from mmsearch.store.mending import Project
     from mmsearch.store.repair import Repaired
     from mmsearch.types import AudioInput, Hits, ImageInput, Progress, Record, Report
 
 DEFAULT_MODEL = "lite"
 
 
-def open_index(path: str | Path, model: str | None = None, *, create: bool = True) -> Index:
+def open_index(path: str | Path, model: str | None = None, *, create: bool = True, device: str | None = None) -> Index:
     """Open the index in a folder, or make one there.
 
     Args:
         path: the index folder.
-        model: a name from `mmsearch models`; the index's own, or `lite` for a new one, if it is not given.
+        model: a name from `mmsearch models`; the index's own, or `lite` for a new one, if it is not given. For an index
+            that exists it tells where its model is now, if local weights were moved.
         create: make an index if there is none.
+        device: where the model computes: `cpu`, `cuda`, `cuda:0,1`, each with `/float32`, `/float16` or `/bfloat16` if
+            wanted; `$MMSEARCH_DEVICE`, or `auto`, if it is not given. `auto` is the GPUs in float16, else the CPU in
+            float32.
 
     Raises:
         IndexNotFound: there is none, and `create` is false.
         ModelMismatch: it was built with another model or other weights.
         StoreError: it cannot be read.
-        ModelError: the model is unknown, or its weights cannot be had.
+        ModelError: the model is unknown, its weights cannot be had, or the device is not there.
     """
     folder = Path(path).expanduser()
     if not create or (folder / CATALOG).is_file():
-        return Index(Store.open(folder), model)
-    loaded = registry.load(model or DEFAULT_MODEL)
+        return Index(Store.open(folder), model, device)
+    loaded = registry.load(model or DEFAULT_MODEL, device)
     return Index(Store.create(folder, identity(loaded)), loaded)
 
 
@@ -79,23 +85,22 @@ def repair(path: str | Path, *, wait: float = 0.0) -> Repaired:
     """
     from mmsearch.store.repair import repair as mend
 
-    return mend(Path(path).expanduser(), _projector, wait=wait)
+    return mend(Path(path).expanduser(), projector, wait=wait)
 
 
 class Index:
     """An open index. Reading from several threads is fine; the model is loaded when it is first needed."""
 
-    def __init__(self, store: Store, model: str | Model | None = None) -> None:
-        self._store = store
+    def __init__(self, store: Store, model: str | Model | None = None, device: str | None = None) -> None:
+        self._store, self._device = store, device
         self._guard = threading.RLock()
-        recorded = store.model
-        if isinstance(model, str) and model != recorded["name"]:
+        self._bridges_found: dict[frozenset[str], Bridge] = {}
+        self._model: Model | None = None
+        try:
+            self._model = self._given(model)
+        except BaseException:
             store.close()
-            raise ModelMismatch(
-                f"the index {store.folder} was built with the model {recorded['name']}, not {model}; "
-                f"open it without naming a model, or make another index"
-            )
-        self._model = model if model is not None and not isinstance(model, str) else None
+            raise
         self._searcher: Searcher | None = None
         self._readers: Readers | None = None
 
@@ -114,21 +119,66 @@ class Index:
         with self._guard:
             if self._model is None:
                 recorded = self._store.model
-                loaded = registry.load(recorded["name"])
-                if identity(loaded) != recorded:
+                loaded = registry.load(recorded["name"], self._device)
+                if other := difference(recorded, loaded):
                     raise ModelMismatch(
                         f"the index {self.folder} was built with another version of {recorded['name']} "
-                        f"({_difference(recorded, identity(loaded))}); index the media again into a new index"
+                        f"({other}); index the media again into a new index"
                     )
                 self._model = loaded
             return self._model
+
+    def fit_bridge(
+        self, texts: Sequence[str] = (), *, progress: Callable[[str, int, int], None] | None = None
+    ) -> Bridge:
+        """Join the two spaces of the index's model through text, so that pictures find sounds; see `fit_bridge`."""
+        bridge = _fit_bridge(self.model, texts, self.folder, progress)
+        with self._guard:
+            self._bridges_found.clear()
+        return bridge
+
+    def bridges(self) -> list[Bridge]:
+        """What joins the spaces of the index, if anything does; does not load the model."""
+        recorded = self._store.model["spaces"]
+        spaces = [Space(name, about["version"], about["dim"], frozenset()) for name, about in recorded.items()]
+        found = (self._bridge(a, b) for a, b in itertools.combinations(spaces, 2))
+        return [bridge for bridge in found if bridge is not None]
+
+    def _bridge(self, source: Space, target: Space) -> Bridge | None:
+        from mmsearch.encoders.bridge import shelf
+
+        pair = frozenset((source.name, target.name))
+        with self._guard:
+            if pair not in self._bridges_found:
+                bridge = shelf.find(source, target, self.folder)
+                if bridge is None:
+                    return None
+                self._bridges_found[pair] = bridge
+            return self._bridges_found[pair]
+
+    def _given(self, model: str | Model | None) -> Model | None:
+        """The model that the caller named or brought, if it is the index's; None if that needs no look at it."""
+        recorded = self._store.model
+        if model is None or (isinstance(model, str) and registry.canonical(model) == recorded["name"]):
+            return None
+        name = model if isinstance(model, str) else model.name
+        other = "another kind of model"
+        if set(registry.split(name)) == set(registry.split(recorded["name"])):
+            loaded = registry.load(model, self._device) if isinstance(model, str) else model
+            other = difference(recorded, loaded)
+            if not other:
+                return loaded
+        raise ModelMismatch(
+            f"the index {self.folder} was built with the model {recorded['name']}, not {name} ({other}); open it "
+            "without naming a model, or make another index"
+        )
 
     @property
     def searcher(self) -> Searcher:
         """The query path."""
         with self._guard:
             if self._searcher is None:
-                self._searcher = Searcher(self._store, self.model)
+                self._searcher = Searcher(self._store, self.model, self._bridge)
             return self._searcher
 
     def add(
@@ -229,6 +279,7 @@ class Index:
         k: int = 10,
         where: str | None = None,
         rerank: str | Sequence[str] | None = None,
+        templates: Sequence[str] = (),
     ) -> Hits:
         """The k best items for a question.
 
@@ -241,12 +292,16 @@ class Index:
             k: how many items.
             where: a filter such as `"modality = 'image' and year >= 2020"`.
             rerank: reranker names, `"none"`, or None for the model's default.
+            templates: such as `"a photo of {}"`; the text is asked in each of them, and counts as their mean.
 
         Raises:
             QueryError: the question makes no sense, or its picture or sound cannot be read.
             FilterError: the filter makes no sense.
+            BridgeMissing: question and target live in spaces that nothing joins; see `fit_bridge`. If only some of
+                several targets cannot be reached, `query["unreached"]` of the answer names them.
+            ModelError: the model's weights or its device are not there.
         """
-        query = Query(text=text, image=image, audio=audio, vector=vector)
+        query = Query(text=text, image=image, audio=audio, vector=vector, templates=tuple(templates))
         return self.searcher.search(query, target=target, k=k, where=where, chain=rerank)
 
     def rank(
@@ -272,7 +327,7 @@ class Index:
 
         problems = list(verify(self._store))
         try:
-            if self.model_name in weights.CARDS and weights.installed(self.model_name):
+            if weights.installed(self.model_name):
                 weights.verify(self.model_name)
         except ModelError as error:
             problems.append(str(error))
@@ -356,6 +411,7 @@ def evaluate(
     model: str = DEFAULT_MODEL,
     *,
     rerank: str | Sequence[str] | None = None,
+    device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Evaluation:
     """Measure a model on a dataset: index it into a temporary index, ask everything that it asks, judge the answers.
@@ -366,6 +422,7 @@ def evaluate(
         manifest: a dataset, see `mmsearch.evaluation.datasets`.
         model: a model's name.
         rerank: reranker names, `"none"`, or None for the model's default.
+        device: as in `open_index`.
         progress: told what is being done, how much of it is done, and of how much.
 
     Raises:
@@ -378,7 +435,7 @@ def evaluate(
     dataset = read(Path(manifest).expanduser())
     with (
         tempfile.TemporaryDirectory(prefix="mmsearch-eval-") as folder,
-        open_index(Path(folder) / "index", model) as index,
+        open_index(Path(folder) / "index", model, device=device) as index,
     ):
         told: Callable[[Progress], None] | None = None
         if progress is not None:
@@ -391,31 +448,40 @@ def evaluate(
         return judge(index, dataset, rerank=_steps(rerank), progress=progress)
 
 
+def fit_bridge(
+    model: str,
+    texts: Sequence[str] = (),
+    *,
+    device: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Bridge:
+    """Join the two spaces of a model such as `clip+clap` through what both understand: text.
+
+    Some 20,000 captions are encoded by both text towers, and linear maps between the spaces fitted to them, in closed
+    form. That takes minutes on a CPU, and is done once: the bridge is kept in the cache, for all indexes of the model.
+    Then pictures find sounds and sounds pictures.
+
+    Args:
+        model: a model's name.
+        texts: more texts, of what your media show, beside the built-in captions.
+        device: as in `open_index`.
+        progress: told what is being done, how much of it is done, and of how much.
+
+    Raises:
+        ModelError: the model has not two spaces that have text, or its weights cannot be had.
+        BridgeRefused: texts do not find themselves across the bridge clearly better than by chance.
+    """
+    return _fit_bridge(registry.load(model, device), texts, None, progress)
+
+
+def _fit_bridge(
+    model: Model, texts: Sequence[str], index: Path | None, progress: Callable[[str, int, int], None] | None
+) -> Bridge:
+    from mmsearch.encoders.bridge import shelf
+
+    told = None if progress is None else lambda done, total: progress("encoding captions", done, total)
+    return shelf.fit(model, texts, index, told)
+
+
 def _steps(chain: str | Sequence[str] | None) -> Sequence[str] | None:
     return rerankers.names(chain) if chain is not None else None
-
-
-def identity(model: Model) -> dict[str, Any]:
-    """What an index must agree on with its model, in JSON values."""
-    return {
-        "name": model.name,
-        "encoders": {encoder.name: encoder.version for encoder in model.encoders},
-        "spaces": {head.space.name: {"version": head.space.version, "dim": head.space.dim} for head in model.heads},
-        "weights": dict(sorted(model.weights.items())),
-    }
-
-
-def _projector(recorded: dict[str, Any]) -> Project:
-    """What computes vectors again from features; nothing, where the model is not the one of the index."""
-    from mmsearch.embedding import project
-
-    try:
-        model = registry.load(recorded["name"])
-        known = identity(model) == recorded
-    except ModelError:
-        known = False
-    return lambda wanted, given, features: project(model, wanted, given, features) if known else None
-
-
-def _difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:
-    return ", ".join(f"{name} differ" for name in ("encoders", "spaces", "weights") if recorded.get(name) != now[name])

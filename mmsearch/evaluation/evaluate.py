@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mmsearch.errors import DatasetError
+from mmsearch.errors import BridgeMissing, DatasetError
 from mmsearch.evaluation.measures import Judged, judge, measure
 from mmsearch.evaluation.result import DirectionResult, Evaluation
 from mmsearch.evaluation.truth import Listed, Truth
@@ -66,20 +66,25 @@ def evaluate(
     """
     truth = Truth(dataset, {item.id: frozenset(item.modalities) for item in index.items()}, match)
     records = {record.id: record for record in dataset.records if record.id is not None}
-    directions = {}
+    directions, unreached = {}, list[str]()
     for judgements in dataset.judgements:
         qrels = truth.narrow(judgements)
         asked = [_Asked(_query(records[id], judgements.query), truth.item(id), qrels[id]) for id in qrels]
         judged: list[Judged] = []
-        for batch in _judge(index, asked, judgements.target, depth, rerank):
-            judged.extend(batch)
-            if progress:
-                progress(judgements.direction, len(judged), len(asked))
+        try:
+            for batch in _judge(index, asked, judgements.target, depth, rerank):
+                judged.extend(batch)
+                if progress:
+                    progress(judgements.direction, len(judged), len(asked))
+        except BridgeMissing as error:
+            unreached.append(f"{judgements.direction} left out: {error}")
         if judged:
             directions[judgements.direction] = DirectionResult(len(judged), measure(judged))
+    if unreached and not directions:
+        raise DatasetError(f"{dataset.name}: {'; '.join(unreached)}")
     if not directions:
         raise DatasetError(f"{dataset.name}: the index holds none of the pictures, sounds and texts that it judges")
-    warnings = (*dataset.warnings, *truth.warnings())
+    warnings = (*dataset.warnings, *truth.warnings(), *unreached)
     return Evaluation(directions, warnings, depth, index.model_name, len(truth.listed))
 
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from mmsearch.encoders.base import Model
 
 MOMENT_SECONDS = 0.05
-JOBS, PIECES, FINISHED = 256, 96, 1024
+JOBS, FINISHED = 256, 1024
+# Decoded segments that wait, in bytes: a window of sound takes ten times as much as a picture. While a batch is being
+# encoded, decoders must be able to make the next one, which on a GPU is large.
+PIECES_BYTES, PIECES_BYTES_PER_ROW = 1 << 26, 1 << 19
 
 T = TypeVar("T")
 
@@ -39,19 +42,24 @@ class Stopped(Exception):  # noqa: N818  (a signal, not an error)
 
 
 class _Channel(Generic[T]):
-    """A bounded queue that ends when its producers have ended, and breaks off when the run is stopped."""
+    """A bounded queue that ends when its producers have ended, and breaks off when the run is stopped.
 
-    def __init__(self, size: int, producers: int) -> None:
+    It takes values until together they weigh `room`; as they come, each weighs 1.
+    """
+
+    def __init__(self, room: int, producers: int, weigh: Callable[[T], int] = lambda value: 1) -> None:
         self._waiting: deque[T] = deque()
-        self._size, self._producers, self._stopped = size, producers, False
+        self._room, self._held, self._weigh = room, 0, weigh
+        self._producers, self._stopped = producers, False
         self._changed = threading.Condition()
 
     def put(self, value: T) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or len(self._waiting) < self._size)
+            self._changed.wait_for(lambda: self._stopped or self._held < self._room)
             if self._stopped:
                 raise Stopped
             self._waiting.append(value)
+            self._held += self._weigh(value)
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -75,6 +83,7 @@ class _Channel(Generic[T]):
             if not self._waiting:
                 return None
             value = self._waiting.popleft()
+            self._held -= self._weigh(value)
             self._changed.notify_all()
             return value
 
@@ -96,7 +105,9 @@ class Pipeline:
         self._source, self._decoder, self._model = jobs, decoder, model
         self._threads = threads or min(8, os.cpu_count() or 1)
         self._jobs: _Channel[Job] = _Channel(JOBS, 1)
-        self._pieces: _Channel[Piece] = _Channel(PIECES, self._threads)
+        largest = max(encoder.batch_size for encoder in model.encoders)
+        room = max(PIECES_BYTES, largest * PIECES_BYTES_PER_ROW)
+        self._pieces: _Channel[Piece] = _Channel(room, self._threads, _bytes)
         self._finished: _Channel[Draft | Move] = _Channel(FINISHED, 1)
         self._error: BaseException | None = None
         self._guard = threading.Lock()
@@ -189,3 +200,9 @@ class Pipeline:
         finally:
             with self._guard:
                 self.seconds[stage] += time.perf_counter() - start
+
+
+def _bytes(piece: Piece) -> int:
+    """What a decoded segment takes in memory, about; what surrounds it included."""
+    content = piece.content if isinstance(piece, ToEncode) else ""
+    return 1024 + (len(content) if isinstance(content, str) else content.nbytes)

@@ -7,6 +7,7 @@ files apart, however many there are.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,10 +19,10 @@ from mmsearch.media.formats import READER, Decoder, format_of
 from mmsearch.store.changes import Annotate, Applied, FileState, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mmsearch.store.store import KnownFile, Store
-    from mmsearch.types import Metadata
+    from mmsearch.types import Metadata, Modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,18 @@ class Plan:
         MediaError: the root does not exist or is not a folder.
     """
 
-    def __init__(self, store: Store, root: Root, exclude: Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        root: Root,
+        exclude: Sequence[str],
+        modalities: Collection[Modality],
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._store, self._root, self._timeout = store, root, timeout
-        self._walk = _walk(store, root, exclude)
+        self._modalities = modalities
+        self._unknown: Counter[Modality] = Counter()
+        self._walk = self._of_known_modalities(_walk(store, root, exclude))
         self.empty = _is_empty(root)
         self._sidecars = _Sidecars(store, root)
         self._folder: bytes | None = None  # of the file before: files of one folder come one after the other
@@ -95,6 +105,17 @@ class Plan:
             else:
                 yield from self._present(entry, known)
         yield from self._sidecars.applied()
+        for modality, times in self._unknown.items():
+            what = "1 file" if times == 1 else f"{times:,} files"
+            said = f"{what} of the kind {modality} left out: the model does not know it"
+            yield Trouble(self._root.absolute(self._root.part), said, on_purpose=True)
+
+    def _of_known_modalities(self, met: Iterator[scan.Entry | scan.Problem]) -> Iterator[scan.Entry | scan.Problem]:
+        for entry in met:
+            if isinstance(entry, scan.Problem) or entry.modality in self._modalities:
+                yield entry
+            else:
+                self._unknown[entry.modality] += 1
 
     def _present(self, entry: scan.Entry, known: KnownFile | None) -> Iterator[Step]:
         folder = entry.path[: entry.path.rfind(b"/") + 1]
@@ -124,9 +145,10 @@ class Plan:
         return self._store.files(self._root.id, part)
 
 
-def files(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Entry]:
+def files(store: Store, root: Root, exclude: Sequence[str], modalities: Collection[Modality]) -> Iterator[scan.Entry]:
     """The files of a walk alone, to be counted."""
-    return (entry for entry in _walk(store, root, exclude) if isinstance(entry, scan.Entry))
+    met = (entry for entry in _walk(store, root, exclude) if isinstance(entry, scan.Entry))
+    return (entry for entry in met if entry.modality in modalities)
 
 
 def _walk(store: Store, root: Root, exclude: Sequence[str]) -> Iterator[scan.Entry | scan.Problem]:

@@ -102,7 +102,7 @@ class Run:
 
     def _jobs_of(self, roots: Sequence[Root], exclude: Sequence[str]) -> Iterator[Job]:
         for root in roots:
-            plan, gone = Plan(self._store, root, exclude, self._timeout), list[Gone]()
+            plan, gone = Plan(self._store, root, exclude, self._model.inputs.modalities, self._timeout), list[Gone]()
             for step in plan:
                 self._found += isinstance(step, (FileJob, Unchanged))
                 if isinstance(step, FileJob):
@@ -124,7 +124,7 @@ class Run:
         """Count the files beside the run: the scan is only as far ahead as the queues are long."""
         found = 0
         for root in roots:
-            for _ in files(self._store, root, exclude):
+            for _ in files(self._store, root, exclude, self._model.inputs.modalities):
                 found += 1
                 if self._over:
                     return

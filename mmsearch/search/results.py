@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.query import Embedded
+    from mmsearch.search.route import Route
     from mmsearch.store.store import Row, Store
-    from mmsearch.types import Metadata, Space
+    from mmsearch.types import Metadata
 
 
-def hits(store: Store, candidates: Candidates, query: Embedded, spaces: Mapping[Modality, Space]) -> list[Hit]:
+def hits(store: Store, candidates: Candidates, query: Embedded, routes: Mapping[Modality, Route]) -> list[Hit]:
     """Hits for candidates; items that were removed meanwhile are left out."""
     rows = store.hydrate(candidates.segments.tolist())
     asked = "+".join(query.modalities) or "vector"
@@ -45,7 +46,11 @@ def hits(store: Store, candidates: Candidates, query: Embedded, spaces: Mapping[
                 properties=_properties(row),
                 metadata=json.loads(row.metadata),
                 why=(
-                    f"{asked}→{modality} in {spaces[modality].name}",
+                    f"{asked}→{modality} in {routes[modality].space.name}",
+                    *(
+                        f"{part} carried over from {way.source.name}"
+                        for part, way in routes[modality].crossings.items()
+                    ),
                     *(f"rank {places[place]} before {name}" for name, places in candidates.history),
                 ),
             )

@@ -1,18 +1,44 @@
-"""Which space a question is asked in, for each modality of the answers."""
+"""Which space a question is asked in, for each modality of the answers, and how it gets there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from mmsearch.errors import QueryError
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from mmsearch.encoders.base import Model
-    from mmsearch.search.query import Embedded
+    from mmsearch.encoders.bridge.bridge import Bridge
     from mmsearch.types import Space
+
+    # Between two spaces; None if there is none.
+    Bridges: TypeAlias = Callable[[Space, Space], Bridge | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """How a part of a question gets into a space where its modality has no place: as a vector of another space."""
+
+    source: Space
+    bridge: Bridge
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to the answers of one modality.
+
+    Attributes:
+        space: where the answers are.
+        crossings: by modality, the parts of the question that must be carried over.
+    """
+
+    space: Space
+    crossings: Mapping[Modality, Crossing] = field(default_factory=dict)
 
 
 def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
@@ -31,12 +57,38 @@ def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
     return tuple(modality for modality in Modality if modality in names)
 
 
-def route(model: Model, query: Embedded, target: Modality) -> Space | None:
-    """A space in which question and target both live; None if the model has none."""
-    for head in model.heads:
-        space = head.space
-        if target in space.modalities and set(query.modalities) <= space.modalities:
-            if query.vector is not None and query.vector.shape != (space.dim,):
-                raise QueryError(f"the query vector has {len(query.vector)} numbers, not {space.dim} as {space.name}")
-            return space
+def route(model: Model, asked: Collection[Modality], target: Modality, bridges: Bridges) -> Route | None:
+    """A way from a question with parts of the modalities `asked` to a target; None if there is none.
+
+    A space in which all parts live comes first; else those that do not are carried over.
+    """
+    spaces = [head.space for head in model.heads]
+    holding = [space for space in spaces if target in space.modalities]
+    for space in holding:
+        if set(asked) <= space.modalities:
+            return Route(space)
+    for space in holding:
+        crossings = {
+            modality: _crossing(spaces, modality, space, bridges)
+            for modality in asked
+            if modality not in space.modalities
+        }
+        found = {modality: crossing for modality, crossing in crossings.items() if crossing is not None}
+        if len(found) == len(crossings):
+            return Route(space, found)
+    return None
+
+
+def joins(model: Model, asked: Collection[Modality], target: Modality) -> bool:
+    """Whether a bridge could be the way, if there were one: each part lives somewhere, and so does the target."""
+    known = {modality for head in model.heads for modality in head.space.modalities}
+    return len(model.heads) > 1 and {*asked, target} <= known
+
+
+def _crossing(spaces: list[Space], modality: Modality, space: Space, bridges: Bridges) -> Crossing | None:
+    for source in spaces:
+        if modality in source.modalities:
+            bridge = bridges(source, space)
+            if bridge is not None:
+                return Crossing(source, bridge)
     return None

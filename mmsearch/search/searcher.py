@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
+from mmsearch.errors import BridgeMissing, QueryError
 from mmsearch.search import exact, rerank
 from mmsearch.search.candidates import Candidates, merge
-from mmsearch.search.query import Embedded, Query, embed
+from mmsearch.search.query import Embedded, Query, Remembered, embed
 from mmsearch.search.rerank.base import Context
 from mmsearch.search.results import hits
-from mmsearch.search.route import route, targets
+from mmsearch.search.route import Route, joins, route, targets
 from mmsearch.search.survivors import Survivors
 from mmsearch.types import Hits, Modality
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
+    from mmsearch.search.route import Bridges
     from mmsearch.store.snapshot import Shard, Snapshot
     from mmsearch.store.store import Store
     from mmsearch.types import FloatArray, Space
@@ -37,8 +38,9 @@ TABLE_AFTER = 8  # questions to a shard; a process that asks more often is a ser
 class Searcher:
     """Searches one index with one model."""
 
-    def __init__(self, store: Store, model: Model) -> None:
-        self._store, self._model = store, model
+    def __init__(self, store: Store, model: Model, bridges: Bridges = lambda source, target: None) -> None:
+        self._store, self._model, self._bridges = store, model, bridges
+        self._remembered = Remembered()
         self._survivors = Survivors(store)
         self._tables: dict[int, NDArray[np.int64]] = {}
         self._asked: Counter[int] = Counter()
@@ -61,11 +63,13 @@ class Searcher:
         if not 1 <= k <= LARGEST_K:
             raise QueryError(f"k must be from 1 to {LARGEST_K}, not {k}")
         steps = rerank.names(self._model.rerank if chain is None else chain)
+        query.check(self._model)
+        routes = self._routes(tuple(query.parts), wanted)
         snapshot = self._store.snapshot()
-        embedded = embed([query], self._model)
-        (found,), spaces = self._candidates(snapshot, embedded, wanted, max(k, rerank.POOL) if steps else k, where)
-        rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, spaces))
-        ranked = rerank.apply(rerankers, embedded[0], found)
+        (embedded,) = self._embed([query], routes)
+        (found,) = self._candidates(snapshot, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
+        rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, _spaces(routes)))
+        ranked = rerank.apply(rerankers, embedded, found)
         shown = {
             **query.describe(),
             "target": [str(modality) for modality in wanted],
@@ -73,7 +77,9 @@ class Searcher:
             "where": where,
             "rerank": list(steps),
         }
-        return Hits(hits(self._store, ranked.take(np.arange(min(k, len(ranked)))), embedded[0], spaces), shown)
+        if unreached := [str(modality) for modality in wanted if self._is_cut_off(query, modality, routes)]:
+            shown["unreached"] = unreached
+        return Hits(hits(self._store, ranked.take(np.arange(min(k, len(ranked)))), embedded, routes), shown)
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, chain: str | Sequence[str] | None = None
@@ -85,52 +91,87 @@ class Searcher:
         """
         (modality,) = targets(target)
         steps = rerank.names(self._model.rerank if chain is None else chain)
+        for query in queries:
+            query.check(self._model)
+        routes = self._routes(tuple(queries[0].parts), (modality,)) if queries else {}
         snapshot = self._store.snapshot()
         ranked: list[NDArray[np.int64]] = []
         for start in range(0, len(queries), TOGETHER):
-            embedded = embed(queries[start : start + TOGETHER], self._model)
-            found, spaces = self._candidates(
-                snapshot, embedded, (modality,), max(depth, rerank.POOL) if steps else depth, None
-            )
-            rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, spaces))
+            embedded = self._embed(queries[start : start + TOGETHER], routes)
+            found = self._candidates(snapshot, embedded, routes, max(depth, rerank.POOL) if steps else depth, None)
+            rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, _spaces(routes)))
             for question, candidates in zip(embedded, found, strict=True):
                 ranked.append(rerank.apply(rerankers, question, candidates).items[:depth])
         keys = self._store.keys(np.unique(np.concatenate(ranked)).tolist() if ranked else [])
         return [[keys[item] for item in items.tolist() if item in keys] for items in ranked]
 
+    def _routes(self, asked: Sequence[Modality], wanted: Sequence[Modality]) -> dict[Modality, Route]:
+        """The way to each target that can be reached.
+
+        Raises:
+            BridgeMissing: none can be, for want of a bridge.
+            QueryError: none can be.
+        """
+        found = {modality: route(self._model, asked, modality, self._bridges) for modality in wanted}
+        routes = {modality: way for modality, way in found.items() if way is not None}
+        if not routes:
+            way = f"{' and '.join(asked) or 'a vector'} → {', '.join(wanted)}"
+            if any(joins(self._model, asked, modality) for modality in wanted):
+                raise BridgeMissing(
+                    f"{way} needs a bridge between the spaces of {self._model.name}; "
+                    f"`mmsearch bridge fit --index {self._store.folder}` makes it, once for all indexes of this model"
+                )
+            raise QueryError(f"{self._model.name} has no space for {way}")
+        return routes
+
+    def _is_cut_off(self, query: Query, target: Modality, routes: Mapping[Modality, Route]) -> bool:
+        """Whether only a bridge is missing on the way to a target of which the index has something."""
+        if target in routes or not joins(self._model, tuple(query.parts), target):
+            return False
+        snapshot, spaces = self._store.snapshot(), (head.space for head in self._model.heads)
+        return any(shard.live for s in spaces for shard in snapshot.of("vectors", s.name, s.version, target))
+
+    def _embed(self, queries: Sequence[Query], routes: Mapping[Modality, Route]) -> list[Embedded]:
+        """The questions, by the encoders that the routes begin with."""
+        needed: dict[Modality, set[str]] = defaultdict(set)
+        heads = {head.space: head for head in self._model.heads}
+        for way in routes.values():
+            for modality in {modality for query in queries for modality in query.parts}:
+                crossing = way.crossings.get(modality)
+                needed[modality].add(heads[crossing.source if crossing else way.space].encoders[modality])
+        encoders = {modality: frozenset(names) for modality, names in needed.items()}
+        return embed(queries, self._model, encoders, self._remembered)
+
     def _candidates(
-        self, snapshot: Snapshot, queries: Sequence[Embedded], wanted: Sequence[Modality], k: int, where: str | None
-    ) -> tuple[list[Candidates], dict[Modality, Space]]:
-        """The k best items for each question over all targets, and the space in which each target was searched.
+        self,
+        snapshot: Snapshot,
+        queries: Sequence[Embedded],
+        routes: Mapping[Modality, Route],
+        k: int,
+        where: str | None,
+    ) -> list[Candidates]:
+        """The k best items for each question over all targets.
 
         All questions have parts of the same modalities.
         """
         if where is not None:
             self._survivors.check(where)
-        parts: list[list[Candidates]] = [[] for _ in queries]
-        spaces: dict[Modality, Space] = {}
-        for modality in wanted:
-            space = route(self._model, queries[0], modality) if queries else None
-            if space is None:
-                continue
-            spaces[modality] = space
+
+        def centre(space: Space, modality: Modality) -> FloatArray | None:
             shards = snapshot.of("vectors", space.name, space.version, modality)
-            vectors = np.stack([self._vector(query, space) for query in queries])
+            return _mean(shards, space.dim, prior=0) if sum(shard.live for shard in shards) >= PRIOR else None
+
+        parts: list[list[Candidates]] = [[] for _ in queries]
+        for modality, way in routes.items():
+            space = way.space
+            shards = snapshot.of("vectors", space.name, space.version, modality)
+            vectors = np.stack([query.along(way, centre) for query in queries])
             centres = vectors @ _mean(shards, space.dim)
             allowed = None if where is None else self._survivors.rows(where, snapshot, shards)
             for number, found in enumerate(self._items(shards, vectors, k, allowed, modality)):
                 parts[number].append(found.take(np.arange(len(found)), found.cosines - centres[number]))
-        if queries and not spaces:
-            asked = " and ".join(queries[0].modalities) or "a vector"
-            raise QueryError(f"{self._model.name} has no space for {asked} → {', '.join(wanted)}")
         merged = [merge(part) for part in parts]
-        return [one.take(np.arange(min(k, len(one)))) for one in merged], spaces
-
-    @staticmethod
-    def _vector(query: Embedded, space: Space) -> FloatArray:
-        vector = query.in_space(space.name, space.version)
-        assert vector is not None, "route() only gives spaces in which all parts of the query live"
-        return vector
+        return [one.take(np.arange(min(k, len(one)))) for one in merged]
 
     def _items(
         self,
@@ -188,7 +229,11 @@ class Searcher:
         return table[offsets]
 
 
-def _mean(shards: Sequence[Shard], dim: int) -> FloatArray:
+def _spaces(routes: Mapping[Modality, Route]) -> dict[Modality, Space]:
+    return {modality: way.space for modality, way in routes.items()}
+
+
+def _mean(shards: Sequence[Shard], dim: int, prior: int = PRIOR) -> FloatArray:
     """Mean vector `(dim,)` of the live rows, shrunk to zero where they are few.
 
     A question's inner product with it is the mean score of a modality: subtracted, it makes scores of different
@@ -197,4 +242,4 @@ def _mean(shards: Sequence[Shard], dim: int) -> FloatArray:
     total = np.zeros(dim)
     for shard in shards:
         total += shard.total
-    return (total / (PRIOR + sum(shard.live for shard in shards))).astype(np.float32)
+    return (total / (prior + sum(shard.live for shard in shards))).astype(np.float32)

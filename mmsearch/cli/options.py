@@ -1,0 +1,20 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+IndexOption = Annotated[
+    str | None,
+    typer.Option("--index", "-i", metavar="NAME|PATH", help="A name below indexes/, or a path (it has a / in it)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:0,1, each with /float32, /float16, /bfloat16. Default: all GPUs, else the CPU.",
+    ),
+]
