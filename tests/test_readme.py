@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_clap
+import made_clip
 import pytest
 
 from mmsearch.demo import corpus
@@ -35,6 +37,9 @@ def home(tmp_path_factory):
         for kind in {"image", "audio"} & set(row):
             row[kind] = str(home / "media" / Path(row[kind]).relative_to("media"))
     (home / "work" / "dataset.json").write_text(json.dumps(rows))
+    (home / "work" / "models" / "clap").mkdir(parents=True)
+    made_clip.save(home / "work" / "models" / "clip")
+    made_clap.save(home / "work" / "models" / "clap")
     return home
 
 
@@ -48,11 +53,18 @@ def call(home, *command):
 
 
 def test_the_commands(home):
-    index_and_search, evaluate = blocks("bash")
+    index_and_search, _, evaluate = blocks("bash")
     said = call(home, "bash", "-ec", index_and_search)
     assert "everything agrees" in said
     assert (home / "work" / "found.html").read_text().startswith("<!doctype html>")
     assert "hit@10" in call(home, "bash", "-ec", evaluate)
+
+
+def test_the_commands_for_clip_and_clap(home):
+    """With small random models: their vectors mean nothing, and every command does what it says."""
+    _, production, _ = blocks("bash")
+    said = call(home, "bash", "-ec", production)
+    assert "10 audio" in said and "cat.jpg" in said and "pictures a second" in said
 
 
 def test_the_python_block(home):

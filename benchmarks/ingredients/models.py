@@ -1,0 +1,152 @@
+"""Models of the true architectures with random weights: as fast and as precise as trained ones, and no good at all.
+
+Speed and rounding do not depend on what was learnt; only where rankings matter are trained weights needed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+WORDS = ["a dog barks at the rain", "birds sing in the morning", "somebody plays the trumpet in the street, again"]
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+TINY_CLAP = {
+    "text_config": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 66,
+    },
+    "audio_config": {
+        "patch_embeds_hidden_size": 8,
+        "depths": [1, 2, 1, 1],
+        "num_attention_heads": [1, 1, 2, 2],
+        "hidden_size": 64,
+    },
+    "projection_dim": 64,
+}
+
+
+def clip(folder: Path, architecture: str = "ViT-B-32") -> str:
+    """Write a CLIP of that architecture, or `tiny`, below `folder`; the name by which mmsearch knows it.
+
+    An architecture whose tokenizer is not CLIP's own gets a small one of the same kind beside its weights.
+    """
+    from mmsearch.encoders import heavy
+
+    open_clip, torch = heavy.open_clip(), heavy.torch()
+    from safetensors.torch import save_model
+
+    place = folder / architecture
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    if architecture == "tiny":
+        config = {"model_cfg": TINY, "preprocess_cfg": {}}
+        (place / "open_clip_config.json").write_text(json.dumps(config))
+        save_model(open_clip.CLIP(**TINY).eval(), str(place / "open_clip_model.safetensors"))
+        return f"clip:{place}"
+    config = open_clip.get_model_config(architecture)
+    if config["text_cfg"].get("hf_tokenizer_name"):
+        _unigram(place)
+    logging.disable(logging.WARNING)  # that the weights are random
+    model = open_clip.create_model(architecture).eval()
+    logging.disable(logging.NOTSET)
+    _settle(model)
+    file = place / "open_clip_model.safetensors"
+    save_model(model, str(file))
+    return f"clip:{architecture}/{file}"
+
+
+def _settle(model) -> None:
+    """As far along as training would have it, so that every layer counts in what comes out.
+
+    Statistics of batch norms are those of an input: with 0 and 1 a deep network's activations grow or die. Layer
+    scales, which begin at nearly nothing, let their blocks through; biases are not 0.
+    """
+    from mmsearch.encoders import heavy
+
+    torch = heavy.torch()
+    norms = [one for one in model.modules() if isinstance(one, torch.nn.modules.batchnorm._BatchNorm)]
+    size = model.visual.image_size
+    side = size if isinstance(size, int) else size[0]
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 1 and len(weight) > 1 and weight.abs().max() < 0.01:
+                weight.add_(0.02 * torch.randn_like(weight) if not weight.any() else 0.3)
+        for one in norms:
+            one.momentum = None
+            one.train()
+        if norms:
+            model.encode_image(torch.randn(8, 3, side, side))
+    model.eval()
+
+
+def _unigram(folder: Path) -> None:
+    """A tokenizer as SigLIP's: pieces of words, an end mark, padding behind."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    from mmsearch.encoders import heavy
+
+    made = Tokenizer(models.Unigram())
+    made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>")
+    made.train_from_iterator(WORDS * 5, trainer)
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    heavy.transformers().PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", sep_token="</s>"
+    ).save_pretrained(folder)
+
+
+def clap(folder: Path, size: str = "full") -> str:
+    """Write a CLAP as laion/clap-htsat-unfused is one, or `tiny`, below `folder`; the name that mmsearch knows."""
+    from mmsearch.encoders import heavy
+
+    torch, transformers = heavy.torch(), heavy.transformers()
+    place = folder / f"clap-{size}"
+    place.mkdir(parents=True)
+    torch.manual_seed(0)
+    settings = TINY_CLAP if size == "tiny" else {"text_config": {"max_position_embeddings": 514}}
+    model = transformers.ClapModel(transformers.ClapConfig(**settings)).eval()
+    _scatter(model)
+    transformers.utils.logging.disable_progress_bar()
+    model.save_pretrained(place)
+    transformers.ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50).save_pretrained(place)
+    _byte_pairs(place).save_pretrained(place)
+    return f"clap:{place}"
+
+
+def _scatter(model) -> None:
+    """As it is made, biases are 0 and vectors of different sounds nearly the same: that would hide errors."""
+    from mmsearch.encoders import heavy
+
+    torch = heavy.torch()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim <= 1 or "bias_table" in name:
+                weight.add_(0.3 * torch.randn_like(weight))
+            elif "embeddings" not in name:
+                weight.add_(torch.randn_like(weight) / weight[0].numel() ** 0.5)
+        norm = model.audio_model.audio_encoder.batch_norm
+        norm.running_mean.normal_(-40, 5)
+        norm.running_var.uniform_(300, 600)
+
+
+def _byte_pairs(folder: Path):
+    """As RoBERTa's, trained on three sentences."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    from mmsearch.encoders import heavy
+
+    trained = ByteLevelBPETokenizer()
+    marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(WORDS * 20, vocab_size=380, special_tokens=marks, show_progress=False)
+    trained.save_model(str(folder))
+    return heavy.transformers().RobertaTokenizerFast(
+        vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=64
+    )
