@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
-from mmsearch.errors import MediaError, ModelError, ModelMismatch
+from mmsearch.errors import MediaError, MissingExtra, ModelError, ModelMismatch
 from mmsearch.identity import difference, identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
@@ -287,7 +287,7 @@ class Index:
             text: ask with a text; several kinds of question at once count alike.
             image: ask with a picture.
             audio: ask with a sound.
-            vector: ask with a vector `(d,)` of the model's space.
+            vector: ask with a vector `(d,)` of the model's space; of several spaces, of that in which the targets are.
             target: the modalities to find, all by default.
             k: how many items.
             where: a filter such as `"modality = 'image' and year >= 2020"`.
@@ -329,7 +329,7 @@ class Index:
         try:
             if weights.installed(self.model_name):
                 weights.verify(self.model_name)
-        except ModelError as error:
+        except (ModelError, MissingExtra) as error:
             problems.append(str(error))
         return problems
 

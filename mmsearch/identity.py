@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsearch.embedding import project
 from mmsearch.encoders import registry
-from mmsearch.errors import ModelError
+from mmsearch.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,6 @@ def projector(recorded: Mapping[str, Any]) -> Project:
     try:
         model = registry.load(recorded["name"])
         known = not difference(recorded, model)
-    except ModelError:
+    except (ModelError, MissingExtra):
         known = False
     return lambda wanted, given, features: project(model, wanted, given, features) if known else None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mmsearch.cli.bridge import bridge
-from mmsearch.cli.locate import locate, place
+from mmsearch.cli.locate import is_index, locate, place
 from mmsearch.cli.models import models
 from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
 from mmsearch.errors import QueryError, StoreError
@@ -75,8 +77,7 @@ def index_(
             raise MediaError(f"there is no file or folder {path}")
     first = Path(os.path.abspath(paths[0].expanduser()))  # noqa: PTH100  (resolves `..`, keeps links as they are named)
     folder = place(index) if index is not None else place(first.name or "root")
-    is_new = not folder.exists()
-    with open_index(folder, model, device=device) as opened:
+    with _kept_if_used(folder), open_index(folder, model, device=device) as opened:
         try:
             with bar() as progress:
                 report = opened.add(paths, exclude=exclude, prune=prune, timeout=timeout, progress=progress)
@@ -84,17 +85,36 @@ def index_(
             print(f"interrupted with {len(opened)} items in {folder}; the same command goes on", file=sys.stderr)
             raise typer.Exit(130) from None
         counts = opened.counts()
-    if is_new and not counts.items and not counts.failed:
-        shutil.rmtree(folder)  # nothing was found: leave no empty index behind
+        apart = len(opened.identity()["spaces"]) > 1 and not opened.bridges()
     if as_json:
         present.print_json(present.report_json(report, folder, counts))
     else:
         present.report(report, folder, counts)
+    if apart and {"image", "audio"} <= set(counts.items_by_modality):
+        print(f"note: `mmsearch bridge fit --index {index or folder}` lets pictures find sounds", file=sys.stderr)
     useful = report.added + report.updated + report.reused + report.unchanged + report.removed
     if not useful and not report.failed:
+        if report.warnings:
+            raise MediaError("nothing could be indexed")
         raise MediaError(f"no picture, sound or text in {', '.join(map(str, paths))}; `mmsearch index --help`")
     if not useful or (strict and report.failed):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _kept_if_used(folder: Path) -> Iterator[None]:
+    """A new index into which nothing came is not left behind: it would be bound to a model that may not even load."""
+    from mmsearch.engine import open_index
+
+    is_new = not folder.exists()
+    try:
+        yield
+    finally:
+        if is_new and is_index(folder):
+            with open_index(folder, create=False) as opened:
+                counts = opened.counts()
+            if not counts.items and not counts.failed:
+                shutil.rmtree(folder)
 
 
 @app.command()
@@ -155,7 +175,12 @@ def search(
 @app.command("eval")
 def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A manifest: media with captions or labels.")],
-    model: Annotated[str | None, typer.Option(help="Measure this model in a temporary index. Default: lite.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure this model in a temporary index. Default: lite. With --index, where its model is now."
+        ),
+    ] = None,
     index: IndexOption = None,
     rerank: RerankOption = None,
     device: DeviceOption = None,
@@ -166,11 +191,9 @@ def evaluate(
     from mmsearch.cli import present
     from mmsearch.cli.progress import counter
 
-    if index is not None and model is not None:
-        raise QueryError("an index has its model already: give --index or --model, not both")
     with counter() as progress:
         if index is not None:
-            with engine.open_index(locate(index), create=False, device=device) as opened:
+            with engine.open_index(locate(index), model, create=False, device=device) as opened:
                 found = opened.evaluate(dataset, rerank=rerank, progress=progress)
         else:
             named = model or engine.DEFAULT_MODEL

@@ -19,7 +19,9 @@ bridge = typer.Typer(
 @bridge.command("fit")
 def fit(
     index: IndexOption = None,
-    model: Annotated[str | None, typer.Option(help="Fit for this model, without an index: clip+clap.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Fit for this model, without an index. With --index, where its model is now.")
+    ] = None,
     texts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your own texts, one a line, beside the built-in captions.")
     ] = None,
@@ -31,14 +33,12 @@ def fit(
     from mmsearch.cli import present
     from mmsearch.cli.progress import counter
 
-    if index is not None and model is not None:
-        raise QueryError("an index has its model already: give --index or --model, not both")
     own = _lines(texts) if texts is not None else []
     with counter() as progress:
-        if model is not None:
+        if model is not None and index is None:
             found = engine.fit_bridge(model, own, device=device, progress=progress)
         else:
-            with engine.open_index(locate(index), create=False, device=device) as opened:
+            with engine.open_index(locate(index), model, create=False, device=device) as opened:
                 found = opened.fit_bridge(own, progress=progress)
     if as_json:
         present.print_json(present.bridge_json(found))

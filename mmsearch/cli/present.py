@@ -322,5 +322,8 @@ def cards(found: Sequence[tuple[str, Card, bool]]) -> None:
         table.add_row(name, card.summary, ", ".join(card.modalities), *numbers, here)
     console = Console()
     console.print(table)
+    console.print(
+        "clip and clap take other weights too: clip:ARCHITECTURE/TAG, clip:ARCHITECTURE/FILE, clap:OWNER/NAME"
+    )
     licences = {what: licence for _, card, _ in found for what, licence in card.licences.items()}
     console.print("; ".join(f"{what}: {licence}" for what, licence in licences.items()), highlight=False)

@@ -41,7 +41,10 @@ class Encoder(Protocol):
 
     @property
     def version(self) -> str:
-        """Changes whenever the same input would give other features (weights, preprocessing)."""
+        """Changes whenever the same input would give other features (weights, preprocessing).
+
+        The device and its precision are not part of it: what they change is rounding.
+        """
         ...
 
     @property

@@ -50,8 +50,15 @@ def _shortest(specs: Sequence[TextSpec]) -> TextSpec | None:
     """Passages that fit all of them."""
     if len(specs) <= 1:
         return specs[0] if specs else None
+    marks = [spec.count_tokens("") for spec in specs]
     counters = [spec.count_tokens for spec in specs]
-    return TextSpec(min(spec.max_tokens for spec in specs), lambda text: max(count(text) for count in counters))
+    most = max(marks)
+
+    def count(text: str) -> int:
+        """Each without its own marks: passages are put together from counts from which these are taken away."""
+        return most + max(one(text) - own for one, own in zip(counters, marks, strict=True))
+
+    return TextSpec(min(spec.max_tokens for spec in specs), count)
 
 
 def _check(models: Sequence[Model]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -40,6 +41,18 @@ class Device:
         """Whether it is the CPU in float32, where ONNX Runtime does the work."""
         return (self.kind, self.precision) == ("cpu", "float32")
 
+    def check(self) -> None:
+        """Whether torch can use it, which `auto` does not ask.
+
+        Raises:
+            DeviceUnavailable: it cannot.
+            MissingExtra: torch is not installed.
+        """
+        if self.kind == "cuda" and not heavy.torch().cuda.is_available():
+            raise DeviceUnavailable(
+                f"there is an NVIDIA GPU, and torch cannot use it ({_why()}); --device cpu does without"
+            )
+
     @property
     def places(self) -> tuple[str, ...]:
         """Each processor, as torch names it."""
@@ -66,9 +79,10 @@ def choose(named: str | None = None) -> Device:
             f"{wanted!r} is no device; there are auto, cpu, cuda, cuda:1, cuda:0,1, and behind each, if wanted, "
             f"{', '.join('/' + precision for precision in PRECISIONS)}"
         )
-    kind, there = match["kind"], 0
-    if kind == "cuda" or (kind == "auto" and _has_driver() and find_spec("torch")):
-        there = _count()
+    kind = match["kind"]
+    there = 0
+    if kind != "cpu":
+        there = _count() if kind == "cuda" else _count_without_torch()
     if kind == "cpu" or (kind == "auto" and not there):
         return Device("cpu", (), precision or "float32")
     if not there:
@@ -79,11 +93,22 @@ def choose(named: str | None = None) -> Device:
     return Device("cuda", indices, precision or "float16")
 
 
-def _has_driver() -> bool:
-    """Whether NVIDIA's driver is loaded; asked before torch is imported, which takes seconds."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32", "nvcuda.dll").exists()
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()  # the second one under Windows' Linux
+def _count_without_torch() -> int:
+    """How many GPUs a torch that can use them will find. Importing it takes seconds, which a question does not have."""
+    found = find_spec("torch")
+    if found is None or found.origin is None:
+        return 0
+    built_for = re.search(r"^cuda\b[^=]*= *(\S+)", Path(found.origin).with_name("version.py").read_text("utf-8"), re.M)
+    if built_for is None or built_for[1] == "None":
+        return 0
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return 0
+    return count.value
 
 
 def _count() -> int:

@@ -108,10 +108,11 @@ def _onnxruntime() -> Any:  # noqa: ANN401
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter talks on standard output, warns, and logs."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)

@@ -64,6 +64,9 @@ def _module(name: str) -> ModuleType:
             f'CLIP and CLAP need the package {error.name}: pip install "mmsearch[clip]" '
             "(which torch to take, the README tells)"
         ) from error
+    except (ImportError, OSError) as error:  # a library of its own that it cannot load
+        said = str(error).strip().partition("\n")[0]
+        raise MissingExtra(f"the package {name} cannot be imported ({said}); install it again") from error
 
 
 @cache

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmsearch.encoders.prepared import digest
-from mmsearch.errors import MissingExtra, WeightsDamaged, WeightsMissing
+from mmsearch.errors import MissingExtra, UnknownModel, WeightsDamaged, WeightsMissing
 
 PATIENCE_SECONDS: Final = 4.0
 """For the hub to say anything at all; resolving its name included, which no timeout of a connection covers."""
@@ -51,17 +51,16 @@ def fetch(wanted: Wanted, spec: str, instead: str) -> Path:
         WeightsDamaged: a file in the cache does not have the hash by which it is stored.
         MissingExtra: what talks to the hub is not installed.
     """
-    found = [_cached(wanted.repository, names) for names in wanted.files]
-    if None in found:
-        _reach([names[0] for names, path in zip(wanted.files, found, strict=True) if path is None], spec, instead)
-        found = [
-            path or _download(wanted.repository, names, spec, instead)
-            for names, path in zip(wanted.files, found, strict=True)
-        ]
+    paths = [path for names in wanted.files if (path := _cached(wanted.repository, names)) is not None]
+    if len(paths) < len(wanted.files) or len({path.parent for path in paths}) > 1:
+        _reach([names[0] for names in wanted.files if not _cached(wanted.repository, names)], spec, instead)
+        paths, revision = [], None
+        for names in wanted.files:  # all of one commit, that of the first
+            paths.append(_download(wanted.repository, names, revision, spec, instead))
+            revision = paths[0].parent.name
         for name in wanted.optional:
             with contextlib.suppress(WeightsMissing):
-                _download(wanted.repository, [name], spec, instead)
-    paths = [path for path in found if path is not None]
+                _download(wanted.repository, [name], revision, spec, instead)
     for path in paths:
         _verify(path)
     return paths[0].parent
@@ -69,18 +68,21 @@ def fetch(wanted: Wanted, spec: str, instead: str) -> Path:
 
 def _cached(repository: str, names: Sequence[str]) -> Path | None:
     for name in names:
-        found = _hub().try_to_load_from_cache(repository, name)
+        try:
+            found = _hub().try_to_load_from_cache(repository, name)
+        except ValueError as error:  # its own class for what no repository can be called
+            raise UnknownModel(f"{repository!r} can be no repository of the hub: {error}") from error
         if isinstance(found, str):
             return Path(found)
     return None
 
 
-def _download(repository: str, names: Sequence[str], spec: str, instead: str) -> Path:
+def _download(repository: str, names: Sequence[str], revision: str | None, spec: str, instead: str) -> Path:
     """The first of the names that the repository has."""
     said = ""
     for name in names:
         try:
-            return Path(_hub().hf_hub_download(repository, name))
+            return Path(_hub().hf_hub_download(repository, name, revision=revision))
         except _hub().errors.EntryNotFoundError:
             said = f"the repository {repository} has no {' or '.join(names)}"
         except Exception as error:  # of the hub, of its HTTP client, of the disk

@@ -14,7 +14,9 @@ _SAID: Final = re.compile(r"out of memory|can't allocate memory|failed to alloca
 
 def is_shortage(error: BaseException) -> bool:
     """Whether an error of torch, ONNX Runtime, NumPy or Python says that there is not enough memory."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_SAID.search(str(error))))
+    return isinstance(error, MemoryError) or bool(
+        _SAID.search(str(error))
+    )  # ONNX Runtime's have no class to know them by
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def needed_for(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:
         if not is_shortage(error):
             raise
         raise DeviceUnavailable(

@@ -29,6 +29,7 @@ RECIPE: Final = 1
 """Raised whenever the same weights are made into other files."""
 
 CARD, SUMS = "card.json", "SHA256SUMS"
+NEEDED: Final = {"dim", "weights"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ class Prepared:
 
     def damaged(self) -> list[Path]:
         """The files that are not as they were made: hashes all of them."""
-        lines = (self.folder / SUMS).read_text().splitlines()
+        try:
+            lines = (self.folder / SUMS).read_text().splitlines()
+        except OSError:
+            return [self.folder / SUMS]
         files = [(self.folder / name, made) for made, name in (line.split("  ", 1) for line in lines)]
         return [path for path, made in files if not path.is_file() or digest(path) != made]
 
@@ -74,6 +78,8 @@ def find(family: str, spec: str, files: Sequence[Path] = ()) -> Prepared | None:
         return None
     except (OSError, ValueError) as error:
         raise WeightsDamaged(f"{folder / CARD} cannot be read ({error}); remove {folder}, it is made again") from error
+    if not isinstance(card, dict) or not card.keys() >= NEEDED:
+        raise WeightsDamaged(f"{folder / CARD} is not complete; remove {folder}, it is made again")
     return Prepared(folder, card)
 
 
@@ -98,7 +104,8 @@ def make(family: str, spec: str, files: Sequence[Path], build: Callable[[Path], 
             lines = [f"{digest(path)}  {path.name}\n" for path in sorted(staging.iterdir())]
             (staging / SUMS).write_text("".join(lines))
     found = find(family, spec, files)
-    assert found is not None, "it was made, or had been made"
+    if found is None:
+        raise WeightsDamaged(f"the files of {spec} changed while it was being made ready; try again")
     return found
 
 

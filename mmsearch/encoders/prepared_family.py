@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from mmsearch.encoders import prepared
 from mmsearch.encoders.devices import Device, choose
 from mmsearch.encoders.family import Card
-from mmsearch.encoders.memory import needed_for
+from mmsearch.encoders.memory import is_shortage, needed_for
 from mmsearch.encoders.prepared import Prepared
-from mmsearch.errors import ModelError, WeightsDamaged, WeightsMissing
+from mmsearch.errors import MmsearchError, ModelError, WeightsDamaged, WeightsMissing
 
 if TYPE_CHECKING:
     from mmsearch.encoders.base import Model
@@ -126,7 +126,9 @@ class PreparedFamily(ABC, Generic[Source]):
 
     def verify(self, argument: str) -> None:
         """See `Family`."""
-        source = self.source(argument)
+        self._verify(self.source(argument))
+
+    def _verify(self, source: Source) -> None:
         found = self._find(source)
         if found is None:
             raise WeightsMissing(f"{self._name(source)} was not made ready; `mmsearch models pull` does it")
@@ -138,7 +140,7 @@ class PreparedFamily(ABC, Generic[Source]):
     def load(self, argument: str, device: str | None = None) -> Model:
         """See `Family`."""
         source, chosen = self.source(argument), choose(device)
-        check = cache(partial(self.verify, argument))
+        check = cache(partial(self._verify, source))
         return self.model(source, Making(self._name(source), self._ready(source), chosen, check))
 
     def same_weights(self, ready: Prepared, files: Iterable[Path]) -> None:
@@ -147,8 +149,15 @@ class PreparedFamily(ABC, Generic[Source]):
         Raises:
             WeightsDamaged: they are not.
         """
-        for path in files:
-            if prepared.digest(path) != ready.card["weights"].get(path.name):
+        found = list(files)
+        if {path.name for path in found} != set(ready.card["weights"]):
+            names = ", ".join(path.name for path in found)
+            raise WeightsDamaged(
+                f"the model was made ready from {', '.join(ready.card['weights'])}, and its weights are in {names} "
+                f"now; remove {ready.folder} to take those"
+            )
+        for path in found:
+            if prepared.digest(path) != ready.card["weights"][path.name]:
                 raise WeightsDamaged(f"{path} has changed since the model was made ready; remove {ready.folder}")
 
     def _name(self, source: Source) -> str:
@@ -170,7 +179,16 @@ class PreparedFamily(ABC, Generic[Source]):
 
     def _build(self, source: Source, staging: Path) -> dict[str, Any]:
         with needed_for(self._name(source)):
-            card, weights, made_of = self.build(source, staging)
+            try:
+                card, weights, made_of = self.build(source, staging)
+            except Exception as error:  # somebody's folder can make any library raise anything
+                if isinstance(error, MmsearchError) or is_shortage(error):
+                    raise
+                said = str(error).strip().partition("\n")[0][:200]
+                raise WeightsDamaged(
+                    f"{self._name(source)} cannot be made ready ({type(error).__name__}: {said}); its files do not fit "
+                    "together, or are not what they are said to be"
+                ) from error
         hashes = {path.name: prepared.digest(path) for path in weights}
         follows = json.dumps([self.recipe, made_of, hashes], sort_keys=True)
         return card | {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mmsearch.encoders.memory import is_shortage
 from mmsearch.errors import WeightsDamaged
 
 
@@ -29,4 +30,6 @@ def open_session(path: Path, *, optimised: bool = False) -> Any:  # noqa: ANN401
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no public base class
+        if is_shortage(error):
+            raise
         raise WeightsDamaged(f"ONNX Runtime cannot open {path} ({error}); remove its folder and pull again") from error

@@ -107,6 +107,7 @@ class TorchTower:
         """See `Tower`."""
         with self._guard:
             if not self._replicas:
+                self._device.check()
                 module = self._make()
                 self._replicas = [_Replica(module, self._device, place, self._rows) for place in self._device.places]
         (count,) = {len(array) for array in feed.values()}
@@ -209,13 +210,13 @@ def in_chunks(feed: Feed, chunks: Chunks, start: Callable[[Feed], Callable[[], F
     waiting: Callable[[], FloatArray] | None = None
     at = 0
     while at < count:
-        part = {name: array[at : at + chunks.size] for name, array in feed.items()}
-        rows = min(chunks.size, count - at)
+        rows = min(chunks.size, count - at)  # read once: another thread may change it
+        part = {name: array[at : at + rows] for name, array in feed.items()}
         began = time.perf_counter()
         result: Callable[[], FloatArray] | None = None
         try:
             result = start(part)
-        except (RuntimeError, MemoryError) as error:
+        except Exception as error:
             if not is_shortage(error):
                 raise
         if waiting is not None:

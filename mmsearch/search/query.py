@@ -75,6 +75,8 @@ class Query:
         for modality in self.parts:
             if getattr(model.inputs, modality) is None:
                 raise QueryError(f"the model {model.name} does not know the modality {modality}")
+        if self.templates and self.text is None:
+            raise QueryError("a template is for a text, and the query has none")
         for template in self.templates:
             if "{}" not in template:
                 raise QueryError(f"the template {template!r} does not say where the text goes: a photo of {{}}")

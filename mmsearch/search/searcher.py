@@ -65,6 +65,8 @@ class Searcher:
         steps = rerank.names(self._model.rerank if chain is None else chain)
         query.check(self._model)
         routes = self._routes(tuple(query.parts), wanted)
+        if query.vector is not None:
+            _of_one_space(routes)
         snapshot = self._store.snapshot()
         (embedded,) = self._embed([query], routes)
         (found,) = self._candidates(snapshot, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
@@ -93,6 +95,8 @@ class Searcher:
         steps = rerank.names(self._model.rerank if chain is None else chain)
         for query in queries:
             query.check(self._model)
+        if len({tuple(query.parts) for query in queries}) > 1:
+            raise QueryError("questions that are ranked together have parts of the same modalities")
         routes = self._routes(tuple(queries[0].parts), (modality,)) if queries else {}
         snapshot = self._store.snapshot()
         ranked: list[NDArray[np.int64]] = []
@@ -119,7 +123,8 @@ class Searcher:
             if any(joins(self._model, asked, modality) for modality in wanted):
                 raise BridgeMissing(
                     f"{way} needs a bridge between the spaces of {self._model.name}; "
-                    f"`mmsearch bridge fit --index {self._store.folder}` makes it, once for all indexes of this model"
+                    f"`mmsearch bridge fit --index {self._store.folder.absolute()}` makes it, once for all indexes of "
+                    "this model"
                 )
             raise QueryError(f"{self._model.name} has no space for {way}")
         return routes
@@ -227,6 +232,16 @@ class Searcher:
             table = np.concatenate([table, self._store.ids(shard.id, len(table), shard.rows)])
             self._tables[shard.id] = table
         return table[offsets]
+
+
+def _of_one_space(routes: Mapping[Modality, Route]) -> None:
+    """A vector is of one space, and spaces often have the same dimension: in another one it would find anything."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for modality, way in routes.items():
+        names[way.space.name].append(str(modality))
+    if len(names) > 1:
+        listed = " or ".join(f"{', '.join(modalities)} ({name})" for name, modalities in names.items())
+        raise QueryError(f"a vector is of one space: name targets of the space that it is of, {listed}")
 
 
 def _spaces(routes: Mapping[Modality, Route]) -> dict[Modality, Space]:

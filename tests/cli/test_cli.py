@@ -224,7 +224,7 @@ def test_a_folder_without_media_and_one_where_all_fails(run, tmp_path):
         (["index", "nowhere"], "nowhere"),
         (["index", ".", "--model", "nonsense", "--index", "new"], "nonsense"),
         (["eval", "nowhere.json"], "nowhere.json"),
-        (["eval", "nowhere.json", "--index", "media", "--model", "fake"], "not both"),
+        (["eval", "nowhere.json", "--index", "media", "--model", "lite"], "built with the model fake"),
         (["search", "red", "--where", "width < 99999999999999999999"], "filter"),
         (["search", "red", "--where", " or ".join(["width = 1"] * 2000)], "filter"),
         (["search", "red", "--index", ""], "blank"),

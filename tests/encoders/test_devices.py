@@ -16,13 +16,12 @@ def chosen_anew(monkeypatch):
 @pytest.fixture
 def gpus(monkeypatch):
     """As if there were three GPUs."""
-    monkeypatch.setattr(devices, "_has_driver", lambda: True)
+    monkeypatch.setattr(devices, "_count_without_torch", lambda: 3)
     monkeypatch.setattr(devices, "_count", lambda: 3)
 
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(devices, "_has_driver", lambda: False)
     monkeypatch.setattr(devices, "_count", lambda: 0)
 
 
@@ -72,3 +71,35 @@ def test_cuda_is_asked_for_and_absent(no_gpu):
 def test_a_gpu_too_many(gpus):
     with pytest.raises(DeviceUnavailable, match="cuda:3 was asked for.*0 to 2"):
         choose("cuda:3")
+
+
+def test_auto_counts_gpus_without_torch(monkeypatch, tmp_path):
+    """A question must not wait for torch on a machine with a GPU either."""
+
+    class Driver:
+        def cuInit(self, flags):  # noqa: N802
+            return 0
+
+        def cuDeviceGetCount(self, count):  # noqa: N802
+            count._obj.value = 2
+            return 0
+
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.setattr(heavy, "torch", lambda: pytest.fail("torch was imported"))
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda name: Driver())
+    monkeypatch.setattr(
+        devices, "find_spec", lambda name: type("Spec", (), {"origin": str(tmp_path / "torch" / "__init__.py")})
+    )
+    (tmp_path / "torch" / "version.py").write_text("cuda: Optional[str] = '13.0'\nhip = None\n")
+    assert choose("auto") == Device("cuda", (0, 1), "float16")
+    choose.cache_clear()
+    (tmp_path / "torch" / "version.py").write_text("cuda: Optional[str] = None\nhip = None\n")
+    assert choose("auto") == Device("cpu", (), "float32")
+
+
+def test_a_gpu_that_torch_cannot_use(monkeypatch):
+    if heavy.torch().cuda.is_available():
+        pytest.skip("it can")
+    with pytest.raises(DeviceUnavailable, match="torch cannot use it"):
+        Device("cuda", (0,), "float16").check()

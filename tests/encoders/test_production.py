@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import made_clap
 import made_clip
@@ -317,6 +318,91 @@ def test_commands(folders, name, tmp_path, media):
     assert done.exit_code == 0, done.output
     found = run.invoke(app, ["search", "red", "--template", "photo of {}", "-i", index, "--json"])
     assert json.loads(found.output)["query"]["templates"] == ["photo of {}"]
+
+
+def test_a_folder_cannot_run_code_of_its_own(tmp_path, folders):
+    """Neither by a setting that lets transformers, nor by its asking on standard input."""
+    own = tmp_path / "own"
+    shutil.copytree(folders / "clip", own)
+    config = json.loads((own / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"hf_tokenizer_name": "x/y", "tokenizer_kwargs": {"trust_remote_code": True}}
+    (own / "open_clip_config.json").write_text(json.dumps(config))
+    (own / "tokenizer.json").write_text("{}")
+    (own / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass")
+    (own / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}})
+    )
+    with pytest.raises(WeightsDamaged, match="sets trust_remote_code of its tokenizer"):
+        weights.pull(f"clip:{own}")
+    config["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = {}
+    (own / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsDamaged, match="wants to run code of its own"):
+        weights.pull(f"clip:{own}")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_whose_parts_do_not_fit_is_one_clear_error(tmp_path, folders):
+    own = tmp_path / "own"
+    shutil.copytree(folders / "clip", own)
+    config = json.loads((own / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["mean"] = ["x", "y", "z"]
+    (own / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsDamaged, match="cannot be made ready .ValueError"):
+        weights.pull(f"clip:{own}")
+
+
+def test_other_weights_beside_those_that_were_made_ready(tmp_path, folders, media):
+    """Whatever a loader would prefer: an index gets vectors of the weights that it names, or none."""
+    from mmsearch.encoders.base import Batch
+    from mmsearch.encoders.clap.family import CLAP
+    from mmsearch.types import Modality, Role
+
+    own = tmp_path / "own"
+    shutil.copytree(folders / "clap", own)
+    ready = CLAP._ready(CLAP.source(str(own)))
+    (own / "model.safetensors").rename(own / "pytorch_model.bin")
+    with pytest.raises(WeightsDamaged, match="weights are in pytorch_model.bin now"):
+        CLAP.same_weights(ready, [own / "pytorch_model.bin"])
+    model = registry.load(f"clap:{folders / 'clap'}", "cpu/bfloat16")
+    assert model.encoders[0].encode(Batch(Modality.TEXT, ["rain"]), Role.DOCUMENT).shape == (1, 64)
+
+
+def test_a_first_run_that_fails_leaves_no_index(tmp_path, media, folders, monkeypatch):
+    monkeypatch.setenv("MMSEARCH_CACHE", str(tmp_path / "own cache"))
+    model = f"clip:{folders / 'clip'}"
+    weights.pull(model)
+    (image,) = (tmp_path / "own cache").rglob("image.onnx.data")
+    image.write_bytes(b"nothing")
+    run, index = CliRunner(), str(tmp_path / "half" / "index")
+    failed = run.invoke(app, ["index", str(media), "-i", index, "--model", model])
+    assert isinstance(failed.exception, WeightsDamaged) and not Path(index).exists()
+    assert run.invoke(app, ["index", str(media), "-i", index, "--model", "fake"]).exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+def test_onnx_runtime_out_of_memory_is_known_as_such(folders):
+    """In a process that may hardly have any: what does not fit is tried in halves, and then is a clear error."""
+    code = (
+        "import resource, sys\n"
+        "import numpy as np\n"
+        "from mmsearch.encoders import registry\n"
+        "from mmsearch.encoders.prepared_family import PreparedFamily\n"
+        "from mmsearch.encoders.towers import OnnxTower, FEW\n"
+        "from mmsearch.encoders.clip.family import CLIP\n"
+        f"ready = CLIP._ready(CLIP.source({str(folders / 'clip')!r}))\n"
+        "tower = OnnxTower(ready.file('image.onnx'), rows=20000)\n"
+        "few = np.zeros((16, 32, 32, 3), np.uint8)\n"
+        "tower.run({'pictures': few})\n"
+        "many = np.zeros((20000, 32, 32, 3), np.uint8)\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (400 << 20), used + (400 << 20)))\n"
+        "found = tower.run({'pictures': many})\n"
+        "print(len(found), tower._chunks.size)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)
+    assert done.returncode == 0, done.stderr
+    rows, size = map(int, done.stdout.split())
+    assert rows == 20_000 and size < 20_000
 
 
 @pytest.mark.pretrained

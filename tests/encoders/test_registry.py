@@ -79,5 +79,9 @@ def test_passages_fit_the_stricter_of_two():
     together = compose([fake(), short])
     assert together.inputs.text.max_tokens == 10
     assert together.inputs.text.count_tokens("one two three") == 6
+    marked = replace(fake_pair(), inputs=replace(fake().inputs, text=TextSpec(9, lambda text: 2 + len(text.split()))))
+    unmarked = replace(fake(), inputs=replace(fake().inputs, text=TextSpec(9, lambda text: 3 * len(text.split()))))
+    both = compose([unmarked, marked]).inputs.text
+    assert (both.count_tokens(""), both.count_tokens("one")) == (2, 5)  # what a word adds is never too little
     assert {head.space.name for head in together.heads} == {"fake", "eyes", "ears"}
     together.check()

@@ -136,6 +136,24 @@ def test_a_vector_is_asked_in_the_space_of_its_target(pair):
         pair.search(vector=np.ones(64), target="image")
 
 
+def test_a_vector_is_not_asked_in_two_spaces_at_once(pair):
+    with pytest.raises(QueryError, match=r"a vector is of one space: .*image, text \(eyes\) or audio \(ears\)"):
+        pair.search(vector=np.ones(128))
+    assert pair.search(vector=np.ones(128), target={"image", "text"})
+
+
+def test_a_template_needs_a_text(pair):
+    with pytest.raises(QueryError, match="a template is for a text"):
+        pair.search(image=picture("red"), templates=["a photo of {}"])
+
+
+def test_questions_ranked_together_are_alike(pair):
+    from mmsearch.search.query import Query
+
+    with pytest.raises(QueryError, match="the same modalities"):
+        pair.rank([Query(text="red"), Query(image=picture("red"))], "image", 3)
+
+
 def test_the_bridge_is_made_once_and_copied(joined, tmp_path, media, monkeypatch):
     assert (joined.folder / shelf.FILE).is_file()
     monkeypatch.setattr("mmsearch.encoders.bridge.build.build", lambda *_: pytest.fail("made again"))
@@ -176,6 +194,14 @@ def test_the_command(pair, small_bank):
     told = json.loads(run.invoke(app, ["info", "-i", name, "--json"]).output)
     assert told["bridges"][0]["ways"]["ears→eyes"]["hit@1"] > 0.5
     assert "bridge eyes→ears" in run.invoke(app, ["info", "-i", name]).output
+
+
+def test_indexing_tells_that_the_spaces_are_apart(tmp_path, media, small_bank):
+    run = CliRunner()
+    arguments = ["index", str(media), "-i", str(tmp_path / "apart"), "--model", "fake-pair"]
+    assert "bridge fit --index" in run.invoke(app, arguments).stderr
+    run.invoke(app, ["bridge", "fit", "-i", str(tmp_path / "apart")])
+    assert "bridge fit" not in run.invoke(app, arguments).stderr
 
 
 def test_own_texts_on_the_command_line(pair, small_bank, tmp_path):

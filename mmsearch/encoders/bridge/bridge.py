@@ -138,7 +138,12 @@ def load(path: Path) -> Bridge:
                 Direction(
                     _array(arrays[f"{name}_mean"], (source[2],)),
                     _array(arrays[f"{name}_matrix"], (source[2], target[2])),
-                    Quality(**quality),
+                    Quality(
+                        str(quality["method"]),
+                        float(quality["strength"]),
+                        int(quality["held_out"]),
+                        int(quality["hits"]),
+                    ),
                 )
                 for name, source, target, quality in zip(
                     ("forward", "backward"), (a, b), (b, a), card["quality"], strict=True

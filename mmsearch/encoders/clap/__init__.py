@@ -27,7 +27,8 @@ def prepare(folder: Path, staging: Path, export: Callable[..., None]) -> dict[st
     """Write both towers and the tokenizer of the model in `folder` to `staging`; returns what the card says of them.
 
     The card: `dim` of vectors; `limit` of tokens and `pad`, for `Tokenizer`; `mel`, for `MelSpec`; `parameters`, their
-    number; `fused`, whether the model was trained to fuse spectrograms of long sounds; `config`, its settings.
+    number; `not_exported`, why, by tower, for those that torch must compute; `fused`, whether the model was trained to
+    fuse spectrograms of long sounds; `config`, its settings.
 
     Args:
         folder: of the model.
@@ -41,22 +42,31 @@ def prepare(folder: Path, staging: Path, export: Callable[..., None]) -> dict[st
     """
     from mmsearch.encoders import heavy
     from mmsearch.encoders.clap import modules, weights
+    from mmsearch.encoders.export import ExportFailed
 
     torch, model, spec = heavy.torch(), weights.load(folder), read_spec(folder)
     tokenizer = _tokenizer(folder, model.config.text_config)
     _check(folder, model.config, spec, tokenizer)
     shutil.copyfile(folder / TOKENIZER, staging / TOKENIZER)
+    not_exported = {}
     features = torch.linspace(-100, 30, 2 * spec.frames * spec.bands).reshape(2, 1, spec.frames, spec.bands)
-    export(modules.Sounds(model).eval(), {"features": features}, staging / AUDIO, {"features": {0: "n"}})
     ids, mask = map(torch.from_numpy, tokenizer.padded(tokenizer.tokens(["a dog barks", "rain"])))
-    sentences, example, axes = modules.Sentences(model).eval(), {"ids": ids, "mask": mask}, {0: "n", 1: "l"}
-    export(sentences, example, staging / TEXT, {"ids": axes, "mask": axes}, mapped=True)
+    axes = {0: "n", 1: "l"}
+    for name, module, example, dynamic in (
+        (AUDIO, modules.Sounds(model).eval(), {"features": features}, {"features": {0: "n"}}),
+        (TEXT, modules.Sentences(model).eval(), {"ids": ids, "mask": mask}, {"ids": axes, "mask": axes}),
+    ):
+        try:
+            export(module, example, staging / name, dynamic, mapped=name == TEXT)
+        except ExportFailed as error:  # then torch does the work
+            not_exported[name] = str(error)
     return {
         "dim": int(model.config.projection_dim),
         "limit": tokenizer.limit,
         "pad": tokenizer.pad,
         "mel": asdict(spec),
         "parameters": sum(one.numel() for one in model.parameters()),
+        "not_exported": not_exported,
         "fused": bool(model.config.audio_config.enable_fusion),
         "config": {name: said for name, said in read_json(folder / "config.json").items() if name not in _PASSING},
     }

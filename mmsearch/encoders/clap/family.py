@@ -63,8 +63,7 @@ class ClapFamily(PreparedFamily[Source]):
         """See `PreparedFamily`."""
         folder = _folder(source_, self._name(source_))
         card = prepare(folder, staging, export) | {"licence": _LICENCES.get(source_.canonical)}
-        weights = [path for path in source.files(folder) if path.suffix in (".safetensors", ".bin")]
-        return card, weights, [card["config"], card["mel"], digest(staging / TOKENIZER)]
+        return card, _weights(folder), [card["config"], card["mel"], digest(staging / TOKENIZER)]
 
     def model(self, source_: Source, making: Making) -> Model:
         """See `PreparedFamily`."""
@@ -75,7 +74,7 @@ class ClapFamily(PreparedFamily[Source]):
         def modules() -> tuple[Any, Any]:
             with needed_for(making.name):
                 folder = _folder(source_, making.name)
-                self.same_weights(ready, [path for path in source.files(folder) if path.name in card["weights"]])
+                self.same_weights(ready, _weights(folder))
                 return towers(folder)
 
         tokenizer, mel = Tokenizer(ready.file(TOKENIZER), card["pad"], card["limit"]), MelSpec(**card["mel"])
@@ -102,6 +101,11 @@ class ClapFamily(PreparedFamily[Source]):
 
 
 CLAP: Final = ClapFamily()
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that the weights are read from."""
+    return [path for path in source.files(folder) if path.suffix in (".safetensors", ".bin")]
 
 
 def _folder(source_: Source, name: str) -> Path:

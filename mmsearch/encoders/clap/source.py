@@ -43,14 +43,15 @@ class Source:
 def parse(argument: str) -> Source:
     """The source that `argument` names.
 
-    A folder, if it begins with `/`, `~` or `.` or is there; else a repository; nothing at all is the default one.
+    A folder, if it begins with `/`, `~` or `.`; else a repository; nothing at all is the default one. What lies in the
+    current folder does not matter: an index that names a repository must find it again from anywhere.
 
     Raises:
         UnknownModel: it can be neither.
     """
     try:
         folder = Path(argument).expanduser()
-        if argument and (argument.startswith(("~", ".")) or folder.is_absolute() or folder.is_dir()):
+        if argument and (argument.startswith(("~", ".")) or folder.is_absolute()):
             folder = folder.resolve()
             return Source(None, folder, str(folder))
     except (RuntimeError, OSError, ValueError) as error:  # no such user; a loop of links; a NUL in it
@@ -58,8 +59,8 @@ def parse(argument: str) -> Source:
     repository = argument or DEFAULT
     if not _REPOSITORY.fullmatch(repository):
         raise UnknownModel(
-            f"clap:{argument} names neither a folder that is there nor a repository; write clap:ORG/NAME, such as "
-            f"clap:{DEFAULT}, or clap:/path/to/folder"
+            f"clap:{argument} names neither a folder nor a repository; write clap:ORG/NAME, such as clap:{DEFAULT}, or "
+            f"clap:./FOLDER"
         )
     return Source(repository, None, repository)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmsearch.encoders import heavy
 from mmsearch.encoders.clap.source import files
+from mmsearch.encoders.memory import is_shortage
 from mmsearch.errors import WeightsDamaged
 
 # Tables that follow from the settings. Some versions of transformers save them and others do not.
@@ -49,11 +50,16 @@ def load(folder: Path) -> Any:  # noqa: ANN401  (transformers.ClapModel, importe
             f"safetensors file instead"
         ) from error
     except Exception as error:  # what it raises has no common base
+        if is_shortage(error):
+            raise
         first = str(error).strip().partition("\n")[0]
         raise WeightsDamaged(
             f"the CLAP model in {folder} cannot be loaded from config.json and {named} ({first}); download it again"
         ) from error
     _check(report, f"{folder} ({named})")
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise WeightsDamaged(f"{folder} ({named}): {name} holds values that are not numbers, or infinite")
     return model.eval()
 
 

@@ -77,12 +77,12 @@ def parse(argument: str) -> Source:
         if len([part for part in repository.split("/") if part]) != 2:
             raise UnknownModel(f"{argument!r} names no repository; write {HUB}OWNER/NAME")
         return Source(repository=repository)
-    if argument.startswith(("/", "~", ".")):
+    if argument.startswith(("/", "~", ".")) or Path(argument).is_absolute():
         if argument.endswith(SUFFIXES):
             raise UnknownModel(f"which architecture has {argument!r}? Write it before the file: ViT-B-32/{argument}")
         return Source(folder=_path(argument))
     architecture, _, rest = argument.partition("/")
-    if rest.startswith(("/", "~", ".")) or rest.endswith(SUFFIXES):
+    if rest.startswith(("/", "~", ".")) or Path(rest).is_absolute() or rest.endswith(SUFFIXES):
         return Source(architecture, file=_path(rest))
     return Source(architecture, tag=rest or None)
 

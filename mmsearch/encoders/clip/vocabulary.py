@@ -24,6 +24,8 @@ _SAMPLE: Final = (
     "<end_of_text> in the middle",
     "one word after another " * 60,
 )
+SETTABLE = {"clean", "strip_sep_token", "language"}
+"""What a model's configuration may set; other settings reach transformers, which can be told to run a folder's code."""
 
 
 def tokenizer(config: Mapping[str, Any], folder: Path | None = None) -> Any:  # noqa: ANN401
@@ -42,21 +44,42 @@ def tokenizer(config: Mapping[str, Any], folder: Path | None = None) -> Any:  # 
     context = text.get("context_length", module.DEFAULT_CONTEXT_LENGTH)
     settings = text.get("tokenizer_kwargs") or {}
     name = text.get("hf_tokenizer_name")
+    if foreign := sorted(set(settings) - SETTABLE):
+        raise WeightsDamaged(
+            f"the model's configuration sets {', '.join(foreign)} of its tokenizer, which is not done here"
+        )
     if not name:
         return module.SimpleTokenizer(context_length=context, **settings)
     if folder is None:
         raise WeightsMissing(f"the tokenizer {name} is not on this machine; put its {VOCABULARY} beside the weights")
+    refuse_code(folder)
     try:
         return module.HFTokenizer(
             str(folder),
             context_length=context,
             tokenizer_mode=text.get("tokenizer_mode"),
             local_files_only=True,
+            trust_remote_code=False,  # transformers would ask on standard input, or be told by the configuration
             **settings,
         )
     except Exception as error:  # whatever transformers meets in somebody's files
         said = str(error).strip().partition("\n")[0]
         raise WeightsDamaged(f"the tokenizer in {folder} cannot be read: {said}") from error
+
+
+def refuse_code(folder: Path) -> None:
+    """Whether a folder of transformers' has code of its own that wants to be run.
+
+    Raises:
+        WeightsDamaged: it has.
+    """
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            said = json.loads((folder / name).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue  # whoever reads it says what is wrong with it
+        if isinstance(said, dict) and "auto_map" in said:
+            raise WeightsDamaged(f"{folder / name} wants to run code of its own (auto_map), which is not done here")
 
 
 def export(made: Any, folder: Path, *, fixed_length: bool) -> Settings:  # noqa: ANN401
@@ -78,7 +101,7 @@ def export(made: Any, folder: Path, *, fixed_length: bool) -> Settings:  # noqa:
     wanted = made(list(_SAMPLE)).numpy()
     for text, row in zip(_SAMPLE, wanted, strict=True):
         (found,) = read.ids([text])
-        if not np.array_equal(found, row[: len(found)]):
+        if not np.array_equal(found, row[: len(found)]) or (row[len(found) :] != settings.pad).any():
             raise ModelError(f"the tokenizer in {folder} gives other ids than open_clip's for {text[:60]!r}")
     return settings
 

@@ -19,6 +19,8 @@ from mmsearch.encoders import heavy
 from mmsearch.encoders.clip import likeness
 from mmsearch.encoders.clip.needs import Part, configuration, needs, tokenizer_folder
 from mmsearch.encoders.clip.source import Source, check, find
+from mmsearch.encoders.clip.vocabulary import refuse_code
+from mmsearch.encoders.memory import is_shortage
 from mmsearch.errors import WeightsDamaged, WeightsMissing
 from mmsearch.types import ImageSpec
 
@@ -93,15 +95,22 @@ def load(source: Source, fetched: Mapping[Part, Path] | None = None) -> Loaded:
     if lacking:
         listed = "; ".join(f"{' and '.join(map(' or '.join, need.files))} of {need.repository}" for need in lacking)
         raise WeightsMissing(f"{source.canonical} needs files that are not on this machine: {listed}")
-    file = source.file or find(source.folder or fetched[Part.WEIGHTS])
+    file = source.file or (find(source.folder) if source.folder else _of_need(source, fetched[Part.WEIGHTS]))
     asked = configuration(source)
     config = copy.deepcopy(asked["model_cfg"])
-    if Part.TEXT in fetched:
-        config["text_cfg"]["hf_model_name"] = str(fetched[Part.TEXT])
-    model = build(config, source.canonical)
+    given = copy.deepcopy(config)
+    if Part.TEXT in fetched:  # a place on this machine, which must not become a part of the model's identity
+        given["text_cfg"]["hf_model_name"] = str(fetched[Part.TEXT])
+    model = build(given, source.canonical)
     fill(model, read(file), file, source)
     preprocessing = _preprocessing(model, asked["preprocess_cfg"], source)
     return Loaded(model, named, preprocessing, config, file, fetched.get(Part.TOKENIZER) or tokenizer_folder(source))
+
+
+def _of_need(source: Source, folder: Path) -> Path:
+    """The file that was fetched for a tag, whatever else lies beside it."""
+    names = next(need.files[-1] for need in needs(source) if need.part is Part.WEIGHTS)
+    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
 
 
 def build(config: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
@@ -113,6 +122,10 @@ def build(config: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     """
     open_clip = heavy.open_clip()
     given = copy.deepcopy(dict(config))
+    if ":" in str(given["vision_cfg"].get("timm_model_name") or ""):
+        raise WeightsDamaged(f"{name} wants a vision tower from elsewhere: {given['vision_cfg']['timm_model_name']}")
+    if (text := Path(str(given["text_cfg"].get("hf_model_name") or "none"))).is_dir():
+        refuse_code(text)
     given["vision_cfg"]["timm_model_pretrained"] = given["text_cfg"]["hf_model_pretrained"] = False
     is_custom = given.pop("custom_text", False) or "hf_model_name" in given["text_cfg"]
     classes = {False: open_clip.CLIP, True: open_clip.CustomTextCLIP}
@@ -124,6 +137,8 @@ def build(config: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
             f"{name} needs files that are not on this machine: {str(error).partition('.')[0]}"
         ) from error
     except Exception as error:  # a wrong value can make any layer raise anything
+        if is_shortage(error):
+            raise
         raise WeightsDamaged(
             f"open_clip {open_clip.__version__} cannot build {name}: {type(error).__name__}: {error}; its "
             "configuration may be for another version"
@@ -155,6 +170,8 @@ def _safetensors(file: Path) -> Any:  # noqa: ANN401
     try:
         return load_file(file)
     except Exception as error:  # its own class, OSError, and what json and struct raise
+        if is_shortage(error):
+            raise
         raise _unreadable(file, error) from error
 
 
@@ -204,6 +221,8 @@ def fill(model: Any, state: dict[str, Any], file: Path, source: Source) -> None:
     try:
         model.load_state_dict(_converted(model, dict(state)), strict=True)
     except Exception as error:  # conversions of weights of something else raise anything
+        if is_shortage(error):
+            raise
         raise WeightsDamaged(
             f"{file} does not hold weights of {source.architecture or 'the architecture in its folder'}: "
             f"{likeness.difference(model.state_dict(), state) or _said(error)}{likeness.guess(state)}"

@@ -20,7 +20,7 @@ def test_paths_are_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     there = tmp_path / "org" / "name"
-    for spelling in (str(there), "~/org/name", "./org/name", "org/name", "org/../org/name/"):
+    for spelling in (str(there), "~/org/name", "./org/name", "./org/../org/name/"):
         assert source.parse(spelling) == source.Source(None, there, str(there)), spelling
     assert source.parse("./not/there").folder == tmp_path / "not" / "there"
 

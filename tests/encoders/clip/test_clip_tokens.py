@@ -136,7 +136,9 @@ def test_tokenizers_that_cannot_be_used(open_clip, words, tmp_path):
     config = {"text_cfg": {"hf_tokenizer_name": "somebody/words", "tokenizer_mode": "clips"}}
     with pytest.raises(ModelError, match="mode 'clips'"):
         vocabulary.export(vocabulary.tokenizer(config, words), tmp_path, fixed_length=True)
-    random = vocabulary.tokenizer({"text_cfg": {"tokenizer_kwargs": {"reduction_mask": "random"}}})
+    with pytest.raises(WeightsDamaged, match="sets reduction_mask"):
+        vocabulary.tokenizer({"text_cfg": {"tokenizer_kwargs": {"reduction_mask": "random"}}})
+    random = open_clip.tokenizer.SimpleTokenizer(reduction_mask="random")
     with pytest.raises(ModelError, match="at random"):
         vocabulary.export(random, tmp_path, fixed_length=False)
 
