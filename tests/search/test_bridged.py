@@ -167,11 +167,13 @@ def test_the_bridge_is_made_once_and_copied(joined, tmp_path, media, monkeypatch
         assert again.bridges()[0].texts == len(texts())
 
 
-def test_own_texts_make_another_bridge(joined):
+def test_own_texts_make_another_bridge(joined, tmp_path):
     before = joined.bridges()[0]
     joined.fit_bridge([f"green {n} whistle" for n in range(300)])
     assert joined.bridges()[0].texts == before.texts + 300
     assert "own texts" in joined.bridges()[0].bank
+    with mmsearch.open(tmp_path / "other", model="fake-pair") as other:
+        assert other.bridges()[0].texts == before.texts  # they are of that index alone
 
 
 def test_a_damaged_bridge_is_as_none(joined):

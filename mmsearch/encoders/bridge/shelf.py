@@ -42,7 +42,7 @@ def fit(
 
     Args:
         model: such as `clip+clap`.
-        own: the user's own texts, beside the built-in captions.
+        own: the user's own texts, beside the built-in captions. With them the bridge is that of the index alone.
         index: the folder of the index that gets a copy.
         progress: see `build`.
 
@@ -53,7 +53,8 @@ def fit(
     from mmsearch.encoders.bridge.build import build, ends
 
     first, second = ends(model)
-    path = place(first.space, second.space)
+    # The user's own texts are about this index: other indexes of the model must not answer otherwise for them.
+    path = index / FILE if own and index is not None else place(first.space, second.space)
     bank = f"captions {captions.version()}"
     if own:
         bank += f", own texts {hashlib.sha256(repr(list(own)).encode()).hexdigest()[:12]}"
@@ -64,7 +65,7 @@ def fit(
     if found is None or found.bank != bank or not found.joins(first.space, second.space):
         found = build(model, [*captions.bank(), *own], bank, progress)
         found.save(path)
-    if index is not None:
+    if index is not None and path != index / FILE:
         found.save(index / FILE)
     return found
 
