@@ -65,9 +65,9 @@ class Encoding:
 def decoded(files: list[Path], model):
     """What a model is given of files of one modality, and which modality that is."""
     from mmsearch.media.decode import decode
-    from mmsearch.types import Modality
+    from mmsearch.media.formats import format_of
 
-    modality = Modality.AUDIO if files[0].suffix == ".ogg" else Modality.IMAGE
+    modality = format_of(files[0].name.encode()).modality
     media = (decode(path, modality, model.inputs) for path in files)
     return [segment.content for medium in media for segment in medium.segments], modality
 
