@@ -163,7 +163,7 @@ class Index:
             return None
         name = model if isinstance(model, str) else model.name
         other = "another kind of model"
-        if set(registry.split(name)) == set(registry.split(recorded["name"])):
+        if not isinstance(model, str) or set(registry.split(name)) == set(registry.split(recorded["name"])):
             loaded = registry.load(model, self._device) if isinstance(model, str) else model
             other = difference(recorded, loaded)
             if not other:

@@ -130,8 +130,7 @@ def _send(line: wire.Line, media: Iterator[Medium | MediaError]) -> None:
 def _confine() -> None:
     """Ctrl-C is for the parent to handle; a bomb gets an error of its own; a crash leaves no core file.
 
-    And what the encoder is doing goes first: its threads wait for each other, so whoever holds one up holds up all. For
-    CLAP on two cores that was 6 % of the throughput.
+    And what the encoder is doing goes first: its threads wait for each other, so whoever holds one up holds up all.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(AttributeError, OSError):
