@@ -53,7 +53,8 @@ def fetch(wanted: Wanted, spec: str, instead: str) -> Path:
     """
     paths = [path for names in wanted.files if (path := _cached(wanted.repository, names)) is not None]
     if len(paths) < len(wanted.files) or len({path.parent for path in paths}) > 1:
-        _reach([names[0] for names in wanted.files if not _cached(wanted.repository, names)], spec, instead)
+        missing = [names[0] for names in wanted.files if not _cached(wanted.repository, names)]
+        _reach(missing or [f"{names[0]}, all of one commit" for names in wanted.files], spec, instead)
         paths, revision = [], None
         for names in wanted.files:  # all of one commit, that of the first
             paths.append(_download(wanted.repository, names, revision, spec, instead))

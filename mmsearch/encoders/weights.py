@@ -73,5 +73,6 @@ def verify(name: str) -> None:
 
 
 def _sum(values: Iterable[float | int | None]) -> int | None:
-    known = [value for value in values]
-    return None if None in known else round(sum(value for value in known if value is not None))
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return round(sum(known)) if len(known) == len(found) else None

@@ -36,9 +36,9 @@ def _free_port():
         return taken.getsockname()[1]
 
 
-def put(cache, name, content, stored_as=None):
+def put(cache, name, content):
     """As the hub's client stores a large file: under its sha256, with a link by its name."""
-    blob = cache / "blobs" / (stored_as or hashlib.sha256(content).hexdigest())
+    blob = cache / "blobs" / hashlib.sha256(content).hexdigest()
     link = cache / "snapshots" / "abc" / name
     for path in (blob, link, cache / "refs" / "main"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,3 +105,26 @@ def test_offline_means_offline(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsMissing, match="HF_HUB_OFFLINE is set"):
         hub.fetch(WANTED, "clip:x", "or name a file")
+
+
+def test_files_of_two_commits_are_not_taken_together(cache, monkeypatch):
+    """One was cached long ago, the other is fetched now: both are taken at the commit of now."""
+    put(cache, "config.json", b"old")
+    asked = []
+
+    def download(repository, name, revision=None):
+        asked.append((name, revision))
+        if name == "model.safetensors":
+            raise hub._hub().errors.EntryNotFoundError("no such file")
+        path = cache / "snapshots" / "def" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"new")
+        return str(path)
+
+    import huggingface_hub
+
+    monkeypatch.setattr(hub, "_reach", lambda *_: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    folder = hub.fetch(WANTED, "clip:x", "or name a file")
+    assert (folder / "config.json").read_bytes() == b"new" and (folder / "pytorch_model.bin").is_file()
+    assert asked == [("config.json", None), ("model.safetensors", "def"), ("pytorch_model.bin", "def")]

@@ -47,7 +47,7 @@ class ClapFamily(PreparedFamily[Source]):
             615,
             617,
             153.5,
-            {source.DEFAULT: "Apache-2.0"},
+            {source.DEFAULT: _LICENCES[source.DEFAULT]},
         )
     }
 
