@@ -9,6 +9,7 @@ import itertools
 import os
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,20 @@ from mmsearch.store.verify import verify
 from mmsearch.types import Item, Modality, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
     from mmsearch.encoders.bridge import Bridge
     from mmsearch.evaluation.result import Evaluation
+    from mmsearch.exchange.batch import Columns
+    from mmsearch.exchange.export import Exported
+    from mmsearch.exchange.load import Loaded
     from mmsearch.media.reader import InProcess, Readers
+    from mmsearch.search.optimize import Part
+    from mmsearch.store.backup import Backup
+    from mmsearch.store.compact import Compacted
     from mmsearch.store.repair import Repaired
     from mmsearch.types import AudioInput, Hits, ImageInput, Progress, Record, Report
 
@@ -313,6 +320,188 @@ class Index:
             QueryError: as `search`.
         """
         return self.searcher.rank(queries, target, depth, rerank)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Until the block is left, all searches of this `Index`, in whatever thread, see the index as it is now.
+
+        The catalog's log grows with what is written meanwhile.
+
+        Raises:
+            StoreError: the index cannot be read.
+        """
+        with self._store.hold():
+            yield
+
+    def compact(self, *, dead_share: float = 0.2, wait: float = 0.0) -> Compacted:
+        """Give back the room of what was removed; searches, here and elsewhere, go on meanwhile.
+
+        Args:
+            dead_share: parts of the index with at least this share of dead rows are written anew.
+            wait: seconds to wait for another writer.
+
+        Raises:
+            IndexLocked: another process is writing.
+            IndexDamaged: a part that was to be copied is not what it was; it is left as it is.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.store.compact import compact
+
+        return compact(self._store, dead_share=dead_share, wait=wait)
+
+    def snapshot(
+        self,
+        destination: str | Path,
+        *,
+        link: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Backup:
+        """Copy the index, as it is now, to a new folder, while others write and search; see `store.backup`.
+
+        Args:
+            destination: a folder that is not there, or is empty.
+            link: give full shards a second name (a hard link) instead of copying them.
+            progress: told what is being done, how much of it is done, and of how much.
+
+        Raises:
+            IndexDamaged: a checksum is wrong; there is no copy then.
+            StoreError: the place is taken or cannot be written, or the disk is full.
+        """
+        from mmsearch.encoders.bridge.shelf import FILE
+        from mmsearch.store.backup import backup
+
+        return backup(self._store, Path(destination), link=link, also=(FILE,), progress=progress)
+
+    def export(
+        self,
+        destination: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002  (what users call it)
+        target: str | Iterable[str] | None = None,
+        space: str | None = None,
+        where: str | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Exported:
+        """Write vectors, ids and metadata to a Parquet file or a folder of `.npy` and JSON lines.
+
+        Args:
+            destination: a new file or folder.
+            format: `parquet` or `npy`; told by the name of the destination if it is not given.
+            target: only these modalities.
+            space: only vectors of this space.
+            where: only what this filter leaves.
+            progress: told what is being done, how much of it is done, and of how much.
+
+        Raises:
+            QueryError: nothing in the index is of that kind.
+            FilterError: the filter makes no sense.
+            MissingExtra: Parquet needs `mmsearch[parquet]`.
+            StoreError: the destination is there already or cannot be written.
+        """
+        from mmsearch.exchange.export import export
+
+        wanted = [target] if isinstance(target, str) else list(target or ())
+        return export(
+            self._store,
+            Path(destination),
+            format=format,
+            modalities=wanted,
+            space=space,
+            where=where,
+            progress=progress,
+        )
+
+    def load(
+        self,
+        source: str | Path,
+        columns: Columns | None = None,
+        *,
+        wait: float = 0.0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Loaded:
+        """Add vectors that were computed elsewhere, with the model of this index: nothing else can be searched.
+
+        An item whose id is in the index is replaced. Rows that cannot be used are in the report and stop nothing.
+
+        Args:
+            source: what `export` wrote, another Parquet file, a `.npy` file with a table beside it, or the folder that
+                clip-retrieval wrote.
+            columns: which columns of a foreign table hold what; see `mmsearch.exchange.batch.Columns`.
+            wait: seconds to wait for another writer.
+            progress: told what is being done, how much of it is done, and of how much.
+
+        Raises:
+            MediaError: the source cannot be read, or its vectors have another length than the model's.
+            ModelMismatch: it says that its vectors are of another version of the model.
+            MissingExtra: Parquet needs `mmsearch[parquet]`.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.exchange.batch import Columns
+        from mmsearch.exchange.load import Load
+        from mmsearch.exchange.source import open_source
+
+        found = open_source(Path(source), columns or Columns())
+        model = self.model
+        with self._store.writer(wait=wait) as writer:
+            return Load(self._store, writer, model, progress).run(found)
+
+    def optimize(
+        self,
+        *,
+        memory: int | None = None,
+        recall: float | None = None,
+        structure: str | None = None,
+        texts: Sequence[str] = (),
+        wait: float = 0.0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> tuple[Part, ...]:
+        """Build approximate structures where exact search would be slow, and tune them for each direction.
+
+        What a structure proposes is scored with the stored vectors, and what was added since is searched exactly.
+        Structures are caches: without them, and without FAISS, every search is exact. Other writers wait meanwhile.
+
+        Args:
+            memory: bytes that they may take; None for no limit.
+            recall: recall@10 against exact search that each direction must keep; .95 by default. One for which nothing
+                faster keeps it goes on being searched exactly.
+            structure: `exact`, `hnsw`, `pq` or `rabitq` for everything, instead of what fits the number of vectors.
+            texts: questions as they will be asked; made captions or stored texts otherwise.
+            wait: seconds to wait for another writer.
+            progress: told what is being done, how much of it is done, and of how much.
+
+        Raises:
+            QueryError: an argument makes no sense, or nothing fits into the memory.
+            MissingExtra: a structure is needed, and FAISS is not installed.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.search.optimize import RECALL, Optimizer
+
+        with self._store.writer(wait=wait) as writer:
+            optimizer = Optimizer(self._store, writer, self.model, self.searcher.nearest, texts)
+            wanted = RECALL if recall is None else recall
+            return optimizer.run(memory=memory, recall=wanted, kind=structure, told=progress)
+
+    def audit(
+        self,
+        *,
+        texts: Sequence[str] = (),
+        wait: float = 0.0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> tuple[Part, ...]:
+        """Measure recall@10 against exact search, and the time of both, for every direction, as the index is now.
+
+        A direction that has fallen under the recall that it was tuned for is tuned again, or searched exactly.
+
+        Raises:
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.search.optimize import Optimizer
+
+        with self._store.writer(wait=wait) as writer:
+            return Optimizer(self._store, writer, self.model, self.searcher.nearest, texts).audit(progress)
 
     def counts(self) -> Counts:
         """How much the index holds."""

@@ -13,9 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from mmsearch.cli.bridge import bridge
+from mmsearch.cli.exchange import exchange
 from mmsearch.cli.locate import is_index, locate, place
 from mmsearch.cli.models import models
 from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
+from mmsearch.cli.storage import compact
+from mmsearch.cli.structures import audit, optimize
 from mmsearch.errors import QueryError, StoreError
 from mmsearch.media import TIMEOUT_SECONDS
 
@@ -27,6 +30,10 @@ app = typer.Typer(
 )
 app.add_typer(models, name="models")
 app.add_typer(bridge, name="bridge")
+app.add_typer(exchange)
+app.command()(compact)
+app.command()(optimize)
+app.command()(audit)
 
 RerankOption = Annotated[
     str | None,
@@ -160,6 +167,8 @@ def search(
             f"note: {' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces",
             file=sys.stderr,
         )
+    for slow in hits.query.get("slow", ()):
+        print(f"note: {slow}", file=sys.stderr)
     if gallery is not None:
         present.gallery(gallery, [(text or "Like this", hits)], "mmsearch")
     if as_json:

@@ -33,7 +33,7 @@ def fit(
     from mmsearch.cli import present
     from mmsearch.cli.progress import counter
 
-    own = _lines(texts) if texts is not None else []
+    own = lines(texts) if texts is not None else []
     with counter() as progress:
         if model is not None and index is None:
             found = engine.fit_bridge(model, own, device=device, progress=progress)
@@ -46,7 +46,8 @@ def fit(
         present.bridge(found)
 
 
-def _lines(path: Path) -> list[str]:
+def lines(path: Path) -> list[str]:
+    """The lines of a file of texts, without empty ones."""
     try:
         found = path.expanduser().read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:

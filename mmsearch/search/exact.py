@@ -1,6 +1,6 @@
 """Exact search: every live row of the shards is compared with the question.
 
-A group with another structure (HNSW, IVF) will answer the same call, `top`; what it proposes is scored here again.
+What an approximate structure proposes gets the same scores, see `nearest`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def top(
             some = queries[start : start + together]
             for number, found in enumerate(_shard(shard, some, k, rows), start):
                 results[number].append(found)
-    return [_merge(parts, k) for parts in results]
+    return [merge(parts, k) for parts in results]
 
 
 def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | None) -> list[Found]:
@@ -134,8 +134,9 @@ def _found(shard: Shard, offsets: NDArray[np.int64], cosines: FloatArray) -> Fou
     return Found(np.full(len(offsets), shard.id, np.int64), offsets, cosines)
 
 
-def _merge(parts: list[Found], k: int) -> Found:
-    if len(parts) == 1:
+def merge(parts: Sequence[Found], k: int, *, ordered: bool = True) -> Found:
+    """The best k of several lists; equal ones in order of shard and offset. One that is `ordered` stays as it is."""
+    if len(parts) == 1 and ordered and len(parts[0].offsets) <= k:
         return parts[0]
     if not parts:
         empty = np.empty(0, np.int64)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.query import Embedded
     from mmsearch.search.route import Route
-    from mmsearch.store.store import Row, Store
+    from mmsearch.store.reading import Reading, Row
     from mmsearch.types import Metadata
 
 
-def hits(store: Store, candidates: Candidates, query: Embedded, routes: Mapping[Modality, Route]) -> list[Hit]:
+def hits(store: Reading, candidates: Candidates, query: Embedded, routes: Mapping[Modality, Route]) -> list[Hit]:
     """Hits for candidates; items that were removed meanwhile are left out."""
     rows = store.hydrate(candidates.segments.tolist())
     asked = "+".join(query.modalities) or "vector"
@@ -58,7 +58,7 @@ def hits(store: Store, candidates: Candidates, query: Embedded, routes: Mapping[
     return found
 
 
-def _path(store: Store, row: Row) -> Path | None:
+def _path(store: Reading, row: Row) -> Path | None:
     if row.root_id is None or row.path is None:
         return None
     return Path(os.fsdecode(os.path.join(store.root_path(row.root_id), row.path)))  # noqa: PTH118  (bytes)

@@ -10,6 +10,7 @@ import numpy as np
 from mmsearch.errors import BridgeMissing, QueryError
 from mmsearch.search import exact, rerank
 from mmsearch.search.candidates import Candidates, merge
+from mmsearch.search.nearest import Nearest
 from mmsearch.search.query import Embedded, Query, Remembered, embed
 from mmsearch.search.rerank.base import Context
 from mmsearch.search.results import hits
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mmsearch.search.route import Bridges
     from mmsearch.store.snapshot import Shard, Snapshot
     from mmsearch.store.store import Store
+    from mmsearch.store.view import View
     from mmsearch.types import FloatArray, Space
 
 PRIOR = 100  # rows of mean zero that a modality's mean is mixed with, so that a tiny index is not centred on itself
@@ -41,9 +43,11 @@ class Searcher:
     def __init__(self, store: Store, model: Model, bridges: Bridges = lambda source, target: None) -> None:
         self._store, self._model, self._bridges = store, model, bridges
         self._remembered = Remembered()
-        self._survivors = Survivors(store)
+        self._survivors = Survivors()
         self._tables: dict[int, NDArray[np.int64]] = {}
         self._asked: Counter[int] = Counter()
+        self._latest: Snapshot | None = None
+        self.nearest = Nearest()
 
     def search(
         self,
@@ -67,11 +71,7 @@ class Searcher:
         routes = self._routes(tuple(query.parts), wanted)
         if query.vector is not None:
             _of_one_space(routes)
-        snapshot = self._store.snapshot()
         (embedded,) = self._embed([query], routes)
-        (found,) = self._candidates(snapshot, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
-        rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, _spaces(routes)))
-        ranked = rerank.apply(rerankers, embedded, found)
         shown = {
             **query.describe(),
             "target": [str(modality) for modality in wanted],
@@ -79,9 +79,17 @@ class Searcher:
             "where": where,
             "rerank": list(steps),
         }
-        if unreached := [str(modality) for modality in wanted if self._is_cut_off(query, modality, routes)]:
-            shown["unreached"] = unreached
-        return Hits(hits(self._store, ranked.take(np.arange(min(k, len(ranked)))), embedded, routes), shown)
+        with self._store.view() as view:
+            (found,) = self._candidates(view, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
+            rerankers = rerank.make(steps, Context(view, view.snapshot(), self._model, _spaces(routes)))
+            ranked = rerank.apply(rerankers, embedded, found)
+            if slow := [
+                self.nearest.failed[one.id] for one in view.snapshot().structures if one.id in self.nearest.failed
+            ]:
+                shown["slow"] = slow
+            if unreached := [str(modality) for modality in wanted if self._is_cut_off(view, query, modality, routes)]:
+                shown["unreached"] = unreached
+            return Hits(hits(view, ranked.take(np.arange(min(k, len(ranked)))), embedded, routes), shown)
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, chain: str | Sequence[str] | None = None
@@ -98,15 +106,15 @@ class Searcher:
         if len({tuple(query.parts) for query in queries}) > 1:
             raise QueryError("questions that are ranked together have parts of the same modalities")
         routes = self._routes(tuple(queries[0].parts), (modality,)) if queries else {}
-        snapshot = self._store.snapshot()
         ranked: list[NDArray[np.int64]] = []
-        for start in range(0, len(queries), TOGETHER):
-            embedded = self._embed(queries[start : start + TOGETHER], routes)
-            found = self._candidates(snapshot, embedded, routes, max(depth, rerank.POOL) if steps else depth, None)
-            rerankers = rerank.make(steps, Context(self._store, snapshot, self._model, _spaces(routes)))
-            for question, candidates in zip(embedded, found, strict=True):
-                ranked.append(rerank.apply(rerankers, question, candidates).items[:depth])
-        keys = self._store.keys(np.unique(np.concatenate(ranked)).tolist() if ranked else [])
+        with self._store.view() as view:
+            for start in range(0, len(queries), TOGETHER):
+                embedded = self._embed(queries[start : start + TOGETHER], routes)
+                found = self._candidates(view, embedded, routes, max(depth, rerank.POOL) if steps else depth, None)
+                rerankers = rerank.make(steps, Context(view, view.snapshot(), self._model, _spaces(routes)))
+                for question, candidates in zip(embedded, found, strict=True):
+                    ranked.append(rerank.apply(rerankers, question, candidates).items[:depth])
+            keys = view.keys(np.unique(np.concatenate(ranked)).tolist() if ranked else [])
         return [[keys[item] for item in items.tolist() if item in keys] for items in ranked]
 
     def _routes(self, asked: Sequence[Modality], wanted: Sequence[Modality]) -> dict[Modality, Route]:
@@ -129,11 +137,11 @@ class Searcher:
             raise QueryError(f"{self._model.name} has no space for {way}")
         return routes
 
-    def _is_cut_off(self, query: Query, target: Modality, routes: Mapping[Modality, Route]) -> bool:
+    def _is_cut_off(self, view: View, query: Query, target: Modality, routes: Mapping[Modality, Route]) -> bool:
         """Whether only a bridge is missing on the way to a target of which the index has something."""
         if target in routes or not joins(self._model, tuple(query.parts), target):
             return False
-        snapshot, spaces = self._store.snapshot(), (head.space for head in self._model.heads)
+        snapshot, spaces = view.snapshot(), (head.space for head in self._model.heads)
         return any(shard.live for s in spaces for shard in snapshot.of("vectors", s.name, s.version, target))
 
     def _embed(self, queries: Sequence[Query], routes: Mapping[Modality, Route]) -> list[Embedded]:
@@ -149,7 +157,7 @@ class Searcher:
 
     def _candidates(
         self,
-        snapshot: Snapshot,
+        view: View,
         queries: Sequence[Embedded],
         routes: Mapping[Modality, Route],
         k: int,
@@ -159,8 +167,10 @@ class Searcher:
 
         All questions have parts of the same modalities.
         """
+        snapshot = view.snapshot()
+        self._forget(snapshot)
         if where is not None:
-            self._survivors.check(where)
+            self._survivors.check(where, view)
 
         def centre(space: Space, modality: Modality) -> FloatArray | None:
             shards = snapshot.of("vectors", space.name, space.version, modality)
@@ -172,19 +182,22 @@ class Searcher:
             shards = snapshot.of("vectors", space.name, space.version, modality)
             vectors = np.stack([query.along(way, centre) for query in queries])
             centres = vectors @ _mean(shards, space.dim)
-            allowed = None if where is None else self._survivors.rows(where, snapshot, shards)
-            for number, found in enumerate(self._items(shards, vectors, k, allowed, modality)):
+            allowed = None if where is None else self._survivors.rows(where, view, shards)
+            asked = str(*queries[0].modalities) if len(queries[0].modalities) == 1 else ""
+            for number, found in enumerate(self._items(view, shards, vectors, k, allowed, modality, asked)):
                 parts[number].append(found.take(np.arange(len(found)), found.cosines - centres[number]))
         merged = [merge(part) for part in parts]
         return [one.take(np.arange(min(k, len(one)))) for one in merged]
 
     def _items(
         self,
+        view: View,
         shards: Sequence[Shard],
         vectors: FloatArray,
         k: int,
         allowed: Mapping[int, NDArray[np.int64]] | None,
         modality: Modality,
+        asked: str,
     ) -> list[Candidates]:
         """The k best items by their best segment. Asks for more segments until there are k items, or all segments."""
         results: dict[int, Candidates] = {}
@@ -193,10 +206,9 @@ class Searcher:
         fetch = min(rows, k + 16)
         while len(left):
             rest = []
-            for number, found in zip(
-                left.tolist(), exact.top(shards, vectors[left], max(fetch, 1), allowed), strict=True
-            ):
-                candidates = self._group(shards, found, modality)
+            best = self.nearest.top(view.snapshot(), shards, vectors[left], max(fetch, 1), asked=asked, allowed=allowed)
+            for number, found in zip(left.tolist(), best, strict=True):
+                candidates = self._group(view, shards, found, modality)
                 results[number] = candidates.take(np.arange(min(k, len(candidates))))
                 if len(candidates) < k and fetch < rows and len(found.offsets) >= fetch:
                     rest.append(number)
@@ -204,34 +216,52 @@ class Searcher:
             fetch = min(rows, 4 * fetch)
         return [results[number] for number in range(len(vectors))]
 
-    def _group(self, shards: Sequence[Shard], found: exact.Found, modality: Modality) -> Candidates:
+    def _group(self, view: View, shards: Sequence[Shard], found: exact.Found, modality: Modality) -> Candidates:
         """Segments become items; each item keeps its first, that is its best, segment."""
         ids = np.full((len(found.offsets), 2), -1, np.int64)
         for shard in shards:
             places = np.flatnonzero(found.shards == shard.id)
             if len(places):
-                ids[places] = self._ids(shard, found.offsets[places])
+                ids[places] = self._ids(view, shard, found.offsets[places])
         live = np.flatnonzero(ids[:, 0] >= 0)
         _, first = np.unique(ids[live, 1], return_index=True)
         kept = live[np.sort(first)]
         cosines = found.cosines[kept]
         return Candidates(ids[kept, 1], ids[kept, 0], np.array([modality] * len(kept), object), cosines, cosines)
 
-    def _ids(self, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Segment and item ids `(n, 2)` of rows; -1 for rows that died meanwhile.
+    def _ids(self, view: View, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Segment and item ids `(n, 2)` of rows; -1 for rows that the catalog does not know.
 
         A few are asked for; when many are wanted, or some again and again, all ids of the shard are read and kept (16
-        bytes a row). Rows are only ever added, so what was read stays true of the rows that are live.
+        bytes a row). Rows are only ever added, so what was read stays true of the rows that are live. One that had
+        died when they were read, and lives in this view, which is older, is asked for.
         """
         table = self._tables.get(shard.id, np.empty((0, 2), np.int64))
         self._asked[shard.id] += 1
         if len(table) == 0 and len(offsets) < TABLE_SHARE * shard.rows and self._asked[shard.id] <= TABLE_AFTER:
-            found = self._store.locate(shard.id, offsets.tolist())
-            return np.array([found.get(offset, (-1, -1)) for offset in offsets.tolist()], np.int64).reshape(-1, 2)
+            return _located(view, shard, offsets)
         if len(table) < shard.rows:
-            table = np.concatenate([table, self._store.ids(shard.id, len(table), shard.rows)])
+            table = np.concatenate([table, view.ids(shard.id, len(table), shard.rows)])
             self._tables[shard.id] = table
-        return table[offsets]
+        found: NDArray[np.int64] = table[offsets]
+        unknown = np.flatnonzero(found[:, 0] < 0)
+        if len(unknown):
+            found[unknown] = _located(view, shard, offsets[unknown])
+        return found
+
+    def _forget(self, snapshot: Snapshot) -> None:
+        """Drop the tables of shards that are gone; an older view that still asks reads them again."""
+        if self._latest is not snapshot:
+            self._latest = snapshot
+            self.nearest.forget(snapshot)
+            for shard_id in [id_ for id_ in list(self._tables) if id_ not in snapshot.by_id]:
+                self._tables.pop(shard_id, None)
+                self._asked.pop(shard_id, None)
+
+
+def _located(view: View, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    found = view.locate(shard.id, offsets.tolist())
+    return np.array([found.get(offset, (-1, -1)) for offset in offsets.tolist()], np.int64).reshape(-1, 2)
 
 
 def _of_one_space(routes: Mapping[Modality, Route]) -> None:

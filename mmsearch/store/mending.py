@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import migrations
+from mmsearch.store import migrations, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.prune import Prune
 from mmsearch.store.shard import Group
@@ -96,6 +96,9 @@ class Mending:
         self._prune.bury()
         for patient in patients:
             self._settle(patient)
+        for id_, why in structures.problems(self._sql, self._folder):
+            structures.drop(self._sql, id_)
+            self.said.append(f"{why}: it was left out, and `mmsearch optimize` makes it anew")
         return lost, again
 
     def _straighten(self) -> None:
@@ -226,9 +229,12 @@ class Mending:
         patient.rows = 0
 
     def _settle(self, patient: Patient) -> None:
-        """Make checksums and the sum those of the rows as they are now."""
+        """Make checksums, the sum and the number of the dead those of the rows as they are now."""
         if patient.rows == 0:
             return
+        dead = "(SELECT count(*) FROM tombstones WHERE shard_id = shards.id)"
+        if self._sql(f"UPDATE shards SET dead = {dead} WHERE id = ? AND dead <> {dead}", (patient.id,)).rowcount:
+            self.said.append(f"{patient.file}: its dead rows were counted again")
         found = dict(shards.checksums(patient.path, patient.group, patient.rows))
         known = self._pairs("SELECT block, crc FROM blocks WHERE shard_id = ?", patient.id)
         if found != known:

@@ -55,6 +55,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE items ADD COLUMN pages INTEGER",
         "ALTER TABLE files ADD COLUMN reader INTEGER NOT NULL DEFAULT 1",
     ),
+    (  # 3
+        "ALTER TABLE shards ADD COLUMN dead INTEGER NOT NULL DEFAULT 0",
+        "UPDATE shards SET dead = (SELECT count(*) FROM tombstones WHERE shard_id = shards.id)",
+        "CREATE TABLE structures (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version TEXT NOT NULL, "
+        "modality TEXT NOT NULL, recipe TEXT NOT NULL, file TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, "
+        "crc INTEGER NOT NULL, rows INTEGER NOT NULL, seconds REAL NOT NULL)",
+        "CREATE TABLE covered (structure_id INTEGER NOT NULL REFERENCES structures(id), shard_id INTEGER NOT NULL, "
+        "first INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (structure_id, shard_id)) WITHOUT ROWID",
+        "CREATE TABLE settings (structure_id INTEGER NOT NULL REFERENCES structures(id), asked TEXT NOT NULL, "
+        "effort INTEGER NOT NULL, fetch INTEGER NOT NULL, recall REAL NOT NULL, low REAL NOT NULL, "
+        "high REAL NOT NULL, wanted REAL NOT NULL, queries INTEGER NOT NULL, seconds REAL NOT NULL, "
+        "exact_seconds REAL NOT NULL, PRIMARY KEY (structure_id, asked)) WITHOUT ROWID",
+    ),
 )
 
 FORMAT = len(MIGRATIONS)

@@ -3,7 +3,8 @@
 ::
 
     roots ─< files ─< items ─< segments ─< rows >─ shards ─< blocks
-                                                     └─< tombstones
+                                                     ├─< tombstones
+                                                     └─< covered >─ structures ─< settings
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ segments = Table(
 )
 
 # Files of rows of one space's vectors or one encoder's features, of one modality. Only the first `rows` rows exist:
-# what lies beyond was written by a process that died before its commit. `total` is the float64 sum of the live rows.
+# what lies beyond was written by a process that died before its commit. `total` is the float64 sum of the live rows,
+# `dead` the number of tombstones.
 shards = Table(
     "shards",
     metadata,
@@ -101,6 +103,7 @@ shards = Table(
     Column("rows", Integer, nullable=False),
     Column("sealed", Integer, nullable=False),
     Column("total", LargeBinary, nullable=False),
+    Column("dead", Integer, nullable=False),
 )
 
 # crc32 of each block of a shard; the last block may be partial.
@@ -127,4 +130,49 @@ tombstones = Table(
     metadata,
     Column("shard_id", Integer, ForeignKey("shards.id"), primary_key=True),
     Column("offset", Integer, primary_key=True),
+)
+
+# Approximate structures over vectors of one space and one modality, in files that can be built again: a cache.
+structures = Table(
+    "structures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("file", Text, nullable=False, unique=True),
+    Column("bytes", Integer, nullable=False),
+    Column("crc", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("seconds", REAL, nullable=False),
+)
+
+# Which rows a structure knows: the first `rows` of a shard, under the labels from `first` on.
+covered = Table(
+    "covered",
+    metadata,
+    Column("structure_id", Integer, ForeignKey("structures.id"), primary_key=True),
+    Column("shard_id", Integer, primary_key=True),
+    Column("first", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+)
+
+# How a structure is asked by questions of the modality `asked`: `effort` (lists probed, or the length of HNSW's queue)
+# and candidates to `fetch`, with the recall@10 against exact search that was measured (95 % interval), the recall that
+# was `wanted`, and median seconds a question of this and of exact search.
+settings = Table(
+    "settings",
+    metadata,
+    Column("structure_id", Integer, ForeignKey("structures.id"), primary_key=True),
+    Column("asked", Text, primary_key=True),
+    Column("effort", Integer, nullable=False),
+    Column("fetch", Integer, nullable=False),
+    Column("recall", REAL, nullable=False),
+    Column("low", REAL, nullable=False),
+    Column("high", REAL, nullable=False),
+    Column("wanted", REAL, nullable=False),
+    Column("queries", Integer, nullable=False),
+    Column("seconds", REAL, nullable=False),
+    Column("exact_seconds", REAL, nullable=False),
 )

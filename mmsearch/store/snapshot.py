@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import database
 from mmsearch.store import shard as shards
+from mmsearch.store import structures
 from mmsearch.store.shard import Group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection, Engine
+
+    from mmsearch.store.structures import Standing
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,25 @@ class Shard:
         """
         return shards.mapped(self.path, self.group, self.rows)
 
+    def head(self, rows: int) -> Shard:
+        """The first rows, as a shard of their own."""
+        return self._part(0, rows)
+
+    def tail(self, start: int) -> Shard:
+        """The rows from `start` on, as a shard of their own; its offsets begin at 0."""
+        return self._part(start, self.rows)
+
+    def _part(self, start: int, end: int) -> Shard:
+        inside = self.dead[(self.dead >= start) & (self.dead < end)] - start
+        part = replace(self, rows=max(0, end - start), dead=inside)
+        part.__dict__["matrix"] = self.matrix[start:end]
+        return part
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether `matrix` is there, whatever becomes of the file."""
+        return "matrix" in self.__dict__
+
     @property
     def live(self) -> int:
         """Number of rows that stand for a segment."""
@@ -52,6 +74,12 @@ class Snapshot:
 
     version: int
     shards: tuple[Shard, ...]
+    structures: tuple[Standing, ...] = ()
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the files of all shards are there, long enough, and mapped: then they are there for good."""
+        return all(shard.is_mapped for shard in self.shards)
 
     @cached_property
     def by_id(self) -> dict[int, Shard]:
@@ -67,53 +95,66 @@ class Snapshot:
             if (shard.group.kind, shard.group.name, shard.group.version, shard.group.modality) == asked
         )
 
-
-def read(engine: Engine, folder: Path) -> Snapshot:
-    """The newest committed version.
-
-    Raises:
-        IndexDamaged: the catalog cannot be read, or makes no sense.
-        StoreError: it cannot be read now.
-    """
-    with database.errors_of(folder), engine.connect() as connection:
-        return seen(connection, folder)
+    def structures_of(self, some: Sequence[Shard]) -> tuple[Standing, ...]:
+        """The approximate structures over rows of the group that these shards are of."""
+        if not some or some[0].group.kind != "vectors":
+            return ()
+        group = some[0].group
+        asked = (group.name, group.version, group.modality)
+        return tuple(one for one in self.structures if (one.name, one.version, one.modality) == asked)
 
 
-def seen(connection: Connection, folder: Path) -> Snapshot:
-    """The version that a transaction sees.
+def seen(sql: Callable[..., Any], folder: Path, previous: Snapshot | None = None) -> Snapshot:
+    """The version that a transaction sees, its shards mapped where their files allow it.
+
+    What has not changed is taken from the previous snapshot: after a commit only the tombstones of the shards that
+    lost a row are read.
+
+    Args:
+        sql: runs a SELECT in the transaction, given its text and its parameters.
+        folder: of the index.
+        previous: an earlier snapshot of the same index.
 
     Raises:
         IndexDamaged: the catalog makes no sense.
     """
-    sql = connection.exec_driver_sql
-    version = sql("SELECT value FROM meta WHERE key = 'version'").scalar()
-    dead: dict[int, list[int]] = {}
-    for shard_id, offset in sql('SELECT shard_id, "offset" FROM tombstones ORDER BY 1, 2'):
-        dead.setdefault(shard_id, []).append(offset)
+    version = sql("SELECT value FROM meta WHERE key = 'version'").fetchone()
     found = sql(
-        "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total FROM shards "
+        "SELECT id, kind, name, version, modality, dtype, dim, file, rows, total, dead FROM shards "
         "WHERE rows <> 0 ORDER BY id"
-    ).all()
-    for _, *group_fields, file, rows, _ in found:
-        wrong = shards.odd(folder, Group(*group_fields), file, rows)
-        if wrong:
-            raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
+    ).fetchall()
+    known = {} if previous is None else previous.by_id
     try:
-        return Snapshot(
-            int(str(version)),
-            tuple(
-                Shard(
-                    id_,
-                    Group(*group_fields),
-                    folder / file,
-                    rows,
-                    np.frombuffer(total).reshape(group_fields[-1]),
-                    np.array([offset for offset in dead.get(id_, []) if offset < rows], dtype=np.int64),
-                )
-                for id_, *group_fields, file, rows, total in found
-            ),
-        )
+        made = tuple(_shard(sql, folder, known.get(id_), (id_, *values)) for id_, *values in found)
+        return Snapshot(int(str(version and version[0])), made, structures.read(sql, folder))
     except (TypeError, ValueError) as error:
         raise IndexDamaged(
             f"the catalog of {folder} makes no sense ({error}): run `mmsearch verify --repair`"
         ) from error
+
+
+def _shard(sql: Callable[..., Any], folder: Path, old: Shard | None, values: tuple[Any, ...]) -> Shard:
+    id_, *group_fields, file, rows, total, dead = values
+    group = Group(*group_fields)
+    alike = old is not None and (old.group, old.rows) == (group, rows) and old.path == folder / str(file)
+    if old is not None and alike and len(old.dead) == dead and old.total.tobytes() == total:
+        return old
+    wrong = "" if alike else shards.odd(folder, group, file, rows)
+    if wrong:
+        raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
+    if (
+        old is not None
+        and (old.group, old.path) == (group, folder / file)
+        and old.rows < rows
+        and len(old.dead) == dead
+    ):
+        offsets = old.dead  # a row that is dead stays so: the same number are the same rows
+    else:
+        select = 'SELECT "offset" FROM tombstones WHERE shard_id = ? AND "offset" < ? ORDER BY 1'
+        offsets = np.array(sql(select, (id_, rows)).fetchall(), np.int64).reshape(-1)
+    made = Shard(id_, group, folder / file, rows, np.frombuffer(total).reshape(group.dim), offsets)
+    if old is not None and alike and old.is_mapped:
+        made.__dict__["matrix"] = old.matrix  # where cached_property keeps it
+    with suppress(IndexDamaged):  # told when it is searched
+        _ = made.matrix
+    return made

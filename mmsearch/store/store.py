@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
+import sqlite3
 import threading
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from sqlalchemy.exc import DatabaseError
 
 from mmsearch.errors import IndexDamaged, IndexNotFound, StoreError
 from mmsearch.store import database, migrations, shard, snapshot
+from mmsearch.store.connections import Connections
+from mmsearch.store.reading import Reading
+from mmsearch.store.view import View
 from mmsearch.store.writer import LOCK, Writer, locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from mmsearch.store.snapshot import Snapshot
 
 PAGE = 5000
 _FILE = "SELECT id, root_id, path, size, mtime_ns, hash, error, reader FROM files WHERE"
-_HYDRATE = (
-    'SELECT s.id, s.item_id, s.modality, s.start, s."end", s.page, s.time_start, s.time_end, s.excerpt, i.key, '
-    "i.width, i.height, i.seconds, i.characters, i.pages, i.taken, i.metadata, f.root_id, f.path, f.size, f.mtime_ns "
-    "FROM segments s JOIN items i ON i.id = s.item_id LEFT JOIN files f ON f.id = i.file_id WHERE s.id IN"
-)
+_VERSION = "SELECT value FROM meta WHERE key = 'version'"
 
 
 class KnownFile(NamedTuple):
@@ -49,53 +47,29 @@ class KnownFile(NamedTuple):
     reader: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the catalog knows of a segment, its item and its file; `path` and `root_id` are None without a file."""
+@dataclass(slots=True)
+class _Held:
+    """A view that is held open, and how many use it: those who hold it, and searches that are under way."""
 
-    segment_id: int
-    item_id: int
-    modality: str
-    start: float | None
-    end: float | None
-    page: int | None
-    time_start: float | None
-    time_end: float | None
-    excerpt: str | None
-    key: str
-    width: int | None
-    height: int | None
-    seconds: float | None
-    characters: int | None
-    pages: int | None
-    taken: str | None
-    metadata: str
-    root_id: int | None
-    path: bytes | None
-    size: int | None
-    mtime_ns: int | None
-
-    @property
-    def time(self) -> tuple[float, float] | None:
-        """The seconds in which a subtitle is shown."""
-        return None if self.time_start is None or self.time_end is None else (self.time_start, self.time_end)
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        """What is known of the item's media."""
-        names = ("width", "height", "seconds", "characters", "pages", "taken")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+    view: View
+    users: int
+    release: Callable[[], None]
 
 
-class Store:
-    """Many of these may read one index at a time, in many processes; each call sees one committed version."""
+class Store(Reading):
+    """Many of these may read one index at a time, in many processes.
+
+    Each call sees one committed version; a `view` sees the same one in all its calls.
+    """
 
     def __init__(self, folder: Path, engine: Engine) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.engine = engine
+        self._connections = Connections(engine)
         self._snapshot: Snapshot | None = None
         self._guard = threading.Lock()
-        self._roots: dict[int, bytes] = {}
+        self._held: _Held | None = None
+        self._holders = 0
 
     @classmethod
     def create(cls, folder: Path, model: dict[str, Any]) -> Store:
@@ -168,7 +142,7 @@ class Store:
                 store.writer(wait=database.BUSY_SECONDS).close()
             elif found < migrations.FORMAT:
                 store.engine.dispose()
-                store.engine = database.migrated(folder)
+                store = cls(folder, database.migrated(folder))
         except DatabaseError as error:
             store.close()
             raise database.translated(folder, error) from error
@@ -180,6 +154,7 @@ class Store:
     def close(self) -> None:
         """Give back connections and maps."""
         self._snapshot = None
+        self._connections.close()
         self.engine.dispose()
 
     def writer(self, *, wait: float = 0.0) -> Writer:
@@ -200,12 +175,8 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """The newest committed version; the same object as long as nothing is committed."""
-        version = self.query("SELECT value FROM meta WHERE key = 'version'")
-        with self._guard:
-            if self._snapshot is None or version != [(str(self._snapshot.version),)]:
-                self._snapshot = snapshot.read(self.engine, self.folder)
-                self._roots = {}
-            return self._snapshot
+        with database.errors_of(self.folder), self._connections.taken() as connection:
+            return self._begun(connection).snapshot()
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of one SELECT, through the driver's own connection: Core costs three times as much per query.
@@ -213,84 +184,104 @@ class Store:
         Raises:
             IndexDamaged: SQLite cannot read the catalog.
         """
-        import sqlite3
-
-        connection = self.engine.raw_connection()
         try:
-            return connection.cursor().execute(statement, tuple(parameters)).fetchall()  # type: ignore[no-any-return]
+            with self._connections.taken() as connection:
+                return connection.execute(statement, tuple(parameters)).fetchall()
         except sqlite3.DatabaseError as error:
             raise database.translated(self.folder, error) from error
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """The index as it is now, until the block is left; under `hold`, the view that is held.
+
+        Raises:
+            IndexDamaged: the catalog cannot be read, or makes no sense.
+            StoreError: it cannot be read now.
+        """
+        if self._held is not None and (held := self._joined()) is not None:
+            try:
+                yield held.view
+            finally:
+                self._left(held)
+            return
+        with self._connections.taken() as connection:
+            with database.errors_of(self.folder):
+                view = self._begun(connection)
+            yield view
+
+    @contextmanager
+    def hold(self) -> Iterator[View]:
+        """Until the block is left, every `view` of this store is the same one.
+
+        Where several threads hold, they hold the same one, until the last of them leaves.
+
+        Raises:
+            IndexDamaged: the catalog cannot be read, or makes no sense.
+            StoreError: it cannot be read now.
+        """
+        held = self._joined() or self._holding()
+        with self._guard:
+            self._holders += 1
+        try:
+            yield held.view
         finally:
-            connection.close()
+            with self._guard:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._held = None
+            self._left(held)
 
-    def locate(self, shard_id: int, offsets: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Segment and item ids by offset; rows that are dead by now are left out."""
-        found: dict[int, tuple[int, int]] = {}
-        for some in _chunks(offsets):
-            found |= {
-                offset: (segment_id, item_id)
-                for offset, segment_id, item_id in self.query(
-                    f'SELECT r."offset", r.segment_id, s.item_id FROM rows r JOIN segments s ON s.id = r.segment_id '
-                    f'WHERE r.shard_id = ? AND r."offset" IN ({_marks(some)})',
-                    (shard_id, *some),
-                )
-            }
-        return found
+    def _holding(self) -> _Held:
+        stack = ExitStack()
+        try:
+            connection = stack.enter_context(self._connections.taken())
+            with database.errors_of(self.folder):
+                made = _Held(self._begun(connection), 1, stack.close)
+        except BaseException:
+            stack.close()
+            raise
+        with self._guard:
+            if self._held is None:
+                self._held = made
+                return made
+            self._held.users += 1
+            other = self._held
+        made.release()  # another thread came first
+        return other
 
-    def ids(self, shard_id: int, start: int, end: int) -> NDArray[np.int64]:
-        """Segment and item ids of the rows from `start` to `end` of a shard `(end - start, 2)`; -1 for the dead."""
-        table = np.full((end - start, 2), -1, np.int64)
-        found = self.query(
-            'SELECT r."offset", r.segment_id, s.item_id FROM rows r JOIN segments s ON s.id = r.segment_id '
-            'WHERE r.shard_id = ? AND r."offset" >= ? AND r."offset" < ?',
-            (shard_id, start, end),
-        )
-        if found:
-            array = np.array(found, np.int64)
-            table[array[:, 0] - start] = array[:, 1:]
-        return table
+    def _joined(self) -> _Held | None:
+        with self._guard:
+            if self._held is not None:
+                self._held.users += 1
+            return self._held
 
-    def rows_of(self, segment_ids: Sequence[int], shard_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Where segments lie within those shards: (shard, offset) by segment id."""
-        found: dict[int, tuple[int, int]] = {}
-        for some in _chunks(segment_ids):
-            found |= {
-                segment_id: (shard_id, offset)
-                for segment_id, shard_id, offset in self.query(
-                    f'SELECT segment_id, shard_id, "offset" FROM rows WHERE segment_id IN ({_marks(some)}) '
-                    f"AND shard_id IN ({_marks(shard_ids)})",
-                    (*some, *shard_ids),
-                )
-            }
-        return found
+    def _left(self, held: _Held) -> None:
+        with self._guard:
+            held.users -= 1
+            last = held.users == 0
+        if last:
+            held.release()
 
-    def hydrate(self, segment_ids: Sequence[int]) -> dict[int, Row]:
-        """Everything the catalog knows of these segments, by segment id; those that are gone are left out."""
-        found: dict[int, Row] = {}
-        for some in _chunks(segment_ids):
-            for values in self.query(f"{_HYDRATE} ({_marks(some)})", some):
-                found[values[0]] = Row(*values)
-        return found
+    def _begun(self, connection: sqlite3.Connection) -> View:
+        """Begin a transaction on a connection; what it sees.
 
-    def keys(self, item_ids: Sequence[int]) -> dict[int, str]:
-        """Public ids by item id."""
-        found: dict[int, str] = {}
-        for some in _chunks(item_ids):
-            found |= dict(self.query(f"SELECT id, key FROM items WHERE id IN ({_marks(some)})", some))
-        return found
-
-    def root_path(self, root_id: int) -> bytes:
-        """Where a root folder is: as it was named, or, if that is gone, at the same place relative to the index."""
-        if root_id not in self._roots:
-            path, relative = self.query("SELECT path, relative FROM roots WHERE id = ?", (root_id,))[0]
-            moved = os.path.normpath(os.path.join(os.fsencode(self.folder.absolute()), relative))  # noqa: PTH118
-            here = [place for place in (path, moved) if Path(os.fsdecode(place)).is_dir()]
-            self._roots[root_id] = here[0] if here else path
-        return self._roots[root_id]
-
-    def roots(self) -> dict[int, bytes]:
-        """All root folders by id."""
-        return {id_: self.root_path(id_) for (id_,) in self.query("SELECT id FROM roots")}
+        A compaction removes files after it has committed. Where one is gone, what was seen is either old, and read
+        again, or damaged, which is told when that shard is asked for.
+        """
+        before = None
+        while True:
+            connection.execute("BEGIN")
+            version = connection.execute(_VERSION).fetchone()
+            with self._guard:
+                seen = self._snapshot
+                if seen is None or version != (str(seen.version),):
+                    seen = snapshot.seen(connection.execute, self.folder, seen)
+                    if not seen.whole and seen.version != before:
+                        before = seen.version
+                        connection.rollback()
+                        continue
+                    self._snapshot, self._roots = seen, {}
+                return View(self.folder, connection, self.engine.dialect, seen, self._roots)
 
     def files(self, root_id: int, prefix: bytes = b"") -> Iterator[KnownFile]:
         """Known files under a root, in the order of their path bytes, a page at a time."""
@@ -313,11 +304,3 @@ class Store:
     def same_content(self, content_hash: bytes) -> list[KnownFile]:
         """Readable files with that content."""
         return [KnownFile(*row) for row in self.query(f"{_FILE} hash = ? AND error IS NULL", (content_hash,))]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (values[i : i + 500] for i in range(0, len(values), 500))

@@ -190,8 +190,8 @@ class Transaction:
         file = f"shards/{group.name}/{group.modality}/{id_}.vec"
         shards.create(self._folder / file, group)
         self._sql(
-            "INSERT INTO shards (id, kind, name, version, modality, dtype, dim, file, rows, sealed, total) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
+            "INSERT INTO shards (id, kind, name, version, modality, dtype, dim, file, rows, sealed, total, dead) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0)",
             (
                 id_, group.kind, group.name, group.version, group.modality, group.dtype, group.dim, file,
                 np.zeros(group.dim).tobytes(),
@@ -221,6 +221,7 @@ class Transaction:
             ).one()
             group = Group(*group_fields)
             self._sql_many("INSERT INTO tombstones VALUES (?, ?)", [(shard_id, offset) for offset in offsets])
+            self._sql("UPDATE shards SET dead = dead + ? WHERE id = ?", (len(offsets), shard_id))
             gone = shards.mapped(self._folder / file, group, rows)[offsets]
             self._add_to_total(shard_id, group, -gone.sum(axis=0, dtype=np.float64))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.errors import StoreError
-from mmsearch.store import database, migrations, snapshot
+from mmsearch.store import database, migrations, snapshot, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.prune import KNOWN, NO_OBJECT, unreadable
 
@@ -81,8 +81,10 @@ def verify(store: Store) -> Iterator[str]:
             yield from odd
             if odd:
                 return  # the shards cannot be found
-            for shard in snapshot.seen(connection, store.folder).shards:
+            for shard in snapshot.seen(connection.exec_driver_sql, store.folder).shards:
                 yield from _shard(store, connection, shard)
+            for _, why in structures.problems(connection.exec_driver_sql, store.folder):
+                yield f"{why}: until `mmsearch optimize` makes it anew, search is exact"
     except StoreError as error:
         yield str(error)
 
@@ -126,8 +128,13 @@ def _shard(store: Store, connection: Connection, shard: Shard) -> Iterator[str]:
     ).one()
     if live + dead != shard.rows:
         yield f"{name}: {shard.rows} rows are committed, but {live} are live and {dead} are dead"
+    counted = sql("SELECT dead FROM shards WHERE id = ?", (shard.id,)).scalar()
+    if counted != dead:
+        yield f"{name}: {dead} rows are dead, but the catalog counts {counted}"
     expected = {block: crc for block, crc in sql("SELECT block, crc FROM blocks WHERE shard_id = ?", (shard.id,))}  # noqa: C416
     found = shards.examine(shard.path, group, shard.rows, expected)
+    if not found.readable and not store.query("SELECT 1 FROM shards WHERE id = ?", (shard.id,)):
+        return  # a compaction has removed it meanwhile
     if not found.readable:
         yield f"{name}: the file is missing or cannot be read"
         return

@@ -17,21 +17,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import IndexDamaged, IndexLocked, StoreError
-from mmsearch.store import database, migrations
+from mmsearch.store import database, migrations, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from filelock import FileLock
     from sqlalchemy import Engine
 
     from mmsearch.store.changes import Change
+    from mmsearch.store.structures import Setting, Standing
 
 LOCK = "writer.lock"
+FOLD_MILLISECONDS = 250
 
 
 def locked(folder: Path, *, wait: float) -> FileLock:
@@ -97,6 +99,8 @@ class Writer:
             with suppress(StoreError, sqlite3.Error):
                 connection = self._engine.raw_connection()
                 try:
+                    # A view that somebody holds does not let the log be emptied: do not wait for it for long.
+                    connection.cursor().execute(f"PRAGMA busy_timeout = {FOLD_MILLISECONDS}")
                     connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
                 finally:
                     connection.close()
@@ -142,6 +146,53 @@ class Writer:
         self._active, self._unsettled = active, False
         return added
 
+    def room(self, name: str, modality: str) -> tuple[int, Path]:
+        """The id and the file for a new structure over vectors of a space and a modality."""
+        with database.errors_of(self._folder), self._engine.begin() as connection:
+            last = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'structures'").scalar()
+        number = (last or 0) + 1
+        return number, self._folder / f"shards/{name}/{modality}/{number}{structures.SUFFIX}"
+
+    def install(self, standing: Standing) -> None:
+        """Name a structure whose file is on the disk, in place of those that cover the same shards.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        with database.errors_of(self._folder):
+            with self._engine.begin() as connection:
+                file = standing.path.relative_to(self._folder).as_posix()
+                structures.install(connection.exec_driver_sql, standing, file)
+                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+            self._sweep(structures.SUFFIX, self._structures())
+
+    def settle_structure(self, structure_id: int, settings: Mapping[str, Setting]) -> None:
+        """Replace how a structure is asked.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        with database.errors_of(self._folder), self._engine.begin() as connection:
+            structures.settle(connection.exec_driver_sql, structure_id, settings)
+            connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+
+    def discard(self, structure_ids: Iterable[int]) -> None:
+        """Remove structures and their files.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        with database.errors_of(self._folder):
+            with self._engine.begin() as connection:
+                for id_ in structure_ids:
+                    structures.drop(connection.exec_driver_sql, id_)
+                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+            self._sweep(structures.SUFFIX, self._structures())
+
+    def _structures(self) -> set[Path]:
+        with self._engine.connect() as connection:
+            return {self._folder / file for (file,) in connection.exec_driver_sql("SELECT file FROM structures")}
+
     def _settle(self) -> None:
         """Make sure that a transaction that was not seen to be committed is gone for good; see above."""
         with self._engine.begin() as connection:
@@ -173,8 +224,14 @@ class Writer:
                     handle.truncate(end)
             if not sealed:
                 self._active[group] = Active(id_, path, rows, crc or 0)
+        self._sweep(".vec", named)
+        self._sweep(structures.SUFFIX, self._structures())
+        self._sweep(f"{structures.SUFFIX}.new", set())
+
+    def _sweep(self, suffix: str, named: set[Path]) -> None:
+        """Remove the files below `shards` that are called so and not named."""
         inside = self._folder.resolve()
-        for path in (self._folder / "shards").rglob("*.vec"):
+        for path in (self._folder / "shards").rglob(f"*{suffix}"):
             ours = path.parent.resolve().is_relative_to(inside) and (path.is_symlink() or path.is_file())
             if ours and path not in named:
                 path.unlink()

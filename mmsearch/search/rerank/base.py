@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mmsearch.encoders.base import Model
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.query import Embedded
+    from mmsearch.store.reading import Reading
     from mmsearch.store.snapshot import Shard, Snapshot
-    from mmsearch.store.store import Store
     from mmsearch.types import FloatArray, Modality, Space
 
 
@@ -28,7 +28,7 @@ class Reranker(Protocol):
 class Context:
     """What a reranker may look up: stored vectors and features, at one version of the index."""
 
-    def __init__(self, store: Store, snapshot: Snapshot, model: Model, spaces: Mapping[Modality, Space]) -> None:
+    def __init__(self, store: Reading, snapshot: Snapshot, model: Model, spaces: Mapping[Modality, Space]) -> None:
         self._store, self._snapshot, self._spaces = store, snapshot, spaces
         self.model = model
 

@@ -1,0 +1,114 @@
+"""Build a structure from shards: trained on a sample, filled a part at a time. Only its codes are held in memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmsearch.ann.library import faiss
+from mmsearch.ann.structure import THREADS, Structure
+from mmsearch.errors import StoreError
+from mmsearch.store.shard import sync_folder
+from mmsearch.store.structures import checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from mmsearch.ann.recipe import Recipe
+    from mmsearch.store.snapshot import Shard
+    from mmsearch.types import FloatArray
+
+TOGETHER = 65_536  # rows handed to FAISS at once
+SAMPLED = 64  # training rows for each list
+LEAST_SAMPLED = 20_000
+ITERATIONS = 10
+SEED = 0
+CONSTRUCTION = 80  # HNSW's queue while it is built
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A structure in a file.
+
+    Attributes:
+        structure: as it is in memory.
+        path: of the file; forced to the disk.
+        bytes: of the file.
+        crc: crc32 of the file.
+        seconds: that building took.
+    """
+
+    structure: Structure
+    path: Path
+    bytes: int
+    crc: int
+    seconds: float
+
+
+def build(
+    shards: Sequence[Shard], recipe: Recipe, path: Path, progress: Callable[[int, int], None] | None = None
+) -> Built:
+    """Build a structure over all rows of `shards`; labels are places in their concatenation, dead rows included.
+
+    Written under another name, forced to the disk and renamed: a process that dies leaves no half structure at `path`.
+
+    Raises:
+        StoreError: the disk is full or cannot be written.
+        IndexDamaged: a shard is missing or too short.
+        MissingExtra: FAISS is not installed.
+    """
+    start, library = time.perf_counter(), faiss()
+    library.omp_set_num_threads(THREADS)
+    index = library.index_factory(recipe.dim, recipe.factory, library.METRIC_INNER_PRODUCT)
+    if recipe.kind == "hnsw":
+        index.hnsw.efConstruction = CONSTRUCTION
+    else:
+        inverted = library.extract_index_ivf(index)
+        inverted.cp.niter, inverted.cp.seed, inverted.cp.max_points_per_centroid = ITERATIONS, SEED, SAMPLED
+        for clustering in (inverted.cp, *([index.pq.cp] if recipe.kind == "pq" else [])):
+            clustering.min_points_per_centroid = 1  # it would warn on standard error
+    index.train(_sample(shards, max(LEAST_SAMPLED, SAMPLED * recipe.lists)))
+    total, done = sum(shard.rows for shard in shards), 0
+    for rows in _parts(shards):
+        index.add(rows)
+        done += len(rows)
+        if progress is not None:
+            progress(done, total)
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        library.write_index(index, str(draft))
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        size, crc = draft.stat().st_size, checksum(draft)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        draft.unlink(missing_ok=True)
+        raise StoreError(f"cannot write the structure {path}: {getattr(error, 'strerror', None) or error}") from error
+    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+
+
+def _sample(shards: Sequence[Shard], wanted: int) -> FloatArray:
+    """About `wanted` rows `(n, d)`, drawn evenly and by a fixed seed from all live ones."""
+    random = np.random.default_rng(SEED)
+    share = min(1.0, wanted / max(1, sum(shard.live for shard in shards)))
+    drawn = []
+    for shard in shards:
+        live = np.ones(shard.rows, bool)
+        live[shard.dead] = False
+        places = np.flatnonzero(live)
+        some = np.sort(random.choice(places, round(share * len(places)), replace=False))
+        drawn.append(np.asarray(shard.matrix[some], np.float32))
+    return np.concatenate(drawn)
+
+
+def _parts(shards: Sequence[Shard]) -> Iterator[FloatArray]:
+    for shard in shards:
+        for start in range(0, shard.rows, TOGETHER):
+            yield np.ascontiguousarray(shard.matrix[start : start + TOGETHER], np.float32)

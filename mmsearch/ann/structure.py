@@ -1,0 +1,161 @@
+"""A structure that is loaded: it proposes rows for questions, all of them or only those that a filter leaves."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmsearch.ann.library import faiss
+from mmsearch.ann.recipe import Recipe
+from mmsearch.errors import IndexDamaged
+from mmsearch.store.structures import damage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mmsearch.types import FloatArray
+
+THREADS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Rows that may be found.
+
+    Attributes:
+        mask: `(n,)` bool by label.
+        packed: the same in bits, as FAISS wants it.
+        counts: for inverted lists, how many of them are in each `(lists,)`; None for others.
+    """
+
+    mask: NDArray[np.bool_]
+    packed: NDArray[np.uint8]
+    counts: NDArray[np.int64] | None
+
+
+class Structure:
+    """A structure over `rows` vectors with labels from 0. Several threads may ask."""
+
+    def __init__(self, index: Any, recipe: Recipe) -> None:  # noqa: ANN401  (faiss.Index)
+        self.recipe, self.rows = recipe, int(index.ntotal)
+        self._index = index
+        self._faiss = faiss()
+        self._ivf = None if recipe.kind == "hnsw" else self._faiss.extract_index_ivf(index)
+
+    @property
+    def widest(self) -> int:
+        """The largest effort that makes a difference."""
+        return self.rows if self._ivf is None else int(self._ivf.nlist)
+
+    def propose(
+        self, queries: FloatArray, fetch: int, effort: int, allowed: Allowed | None = None
+    ) -> NDArray[np.int64]:
+        """Labels `(q, fetch)` that are probably the nearest, in the order of their codes; -1 where there are no more.
+
+        Args:
+            queries: `(q, d)` float32.
+            fetch: how many to propose.
+            effort: lists to probe, or the length of HNSW's queue. With `allowed`, as many lists are probed as hold the
+                rows that `effort` lists hold on average, beginning with the nearest that hold any.
+            allowed: from `allow`.
+        """
+        self._faiss.omp_set_num_threads(1 if len(queries) == 1 else THREADS)
+        fetch = min(fetch, self.rows)
+        if self._ivf is None:
+            more = {} if allowed is None else {"sel": self._faiss.IDSelectorBitmap(allowed.packed)}
+            parameters = self._faiss.SearchParametersHNSW(efSearch=max(effort, fetch), **more)
+            return self._search(queries, fetch, parameters)
+        if allowed is not None:
+            return self._among(queries, fetch, effort, allowed)
+        effort = min(effort, self.widest)
+        return self._search(queries, fetch, self._probing(effort))
+
+    def _search(self, queries: FloatArray, fetch: int, parameters: Any) -> NDArray[np.int64]:  # noqa: ANN401
+        return self._index.search(queries, fetch, params=parameters)[1]  # type: ignore[no-any-return]
+
+    def _probing(self, effort: int) -> Any:  # noqa: ANN401  (faiss.SearchParametersIVF)
+        more = {}
+        if self.recipe.lists >= 1024:
+            more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 2))
+        return self._faiss.SearchParametersIVF(nprobe=effort, **more)
+
+    def _among(self, queries: FloatArray, fetch: int, effort: int, allowed: Allowed) -> NDArray[np.int64]:
+        """Probe the nearest lists that hold allowed rows, until enough of these were looked at."""
+        assert allowed.counts is not None
+        ivf, swig = self._ivf, self._faiss.swig_ptr
+        assert ivf is not None
+        enough = max(4 * fetch, effort * self.rows // self.widest)
+        holding = np.flatnonzero(allowed.counts)
+        labels = np.full((len(queries), fetch), -1, np.int64)
+        if len(holding) == 0:
+            return labels
+        nearness = queries @ self._centroids[holding].T
+        order = np.argsort(-nearness, axis=1, kind="stable")
+        seen = np.cumsum(allowed.counts[holding][order], axis=1)
+        needed = 1 + (seen < enough).sum(axis=1)
+        probes = int(min(needed.max(), len(holding)))
+        order = order[:, :probes]
+        lists = np.where(np.arange(probes) < needed[:, None], holding[order], -1).astype(np.int64)
+        distances = np.ascontiguousarray(np.take_along_axis(nearness, order, axis=1), np.float32)
+        queries, scores = np.ascontiguousarray(queries, np.float32), np.empty(labels.shape, np.float32)
+        parameters = self._faiss.SearchParametersIVF(nprobe=probes, sel=self._faiss.IDSelectorBitmap(allowed.packed))
+        ivf.search_preassigned_c(
+            len(queries), swig(queries), fetch, swig(lists), swig(distances), swig(scores), swig(labels), False,
+            parameters,
+        )  # fmt: skip
+        return labels
+
+    def allow(self, mask: NDArray[np.bool_]) -> Allowed:
+        """What `propose` needs to find only the rows of a mask `(rows,)` by label."""
+        counts = None if self._ivf is None else np.bincount(self._list_of[mask], minlength=self.widest)
+        return Allowed(mask, np.packbits(mask, bitorder="little"), counts)
+
+    @cached_property
+    def _list_of(self) -> NDArray[np.int32]:
+        """The list that each label is in `(rows,)`."""
+        found = np.zeros(self.rows, np.int32)
+        lists = self._ivf.invlists  # type: ignore[union-attr]
+        for number in range(self.widest):
+            size = lists.list_size(number)
+            if size:
+                ids = lists.get_ids(number)
+                found[self._faiss.rev_swig_ptr(ids, size)] = number
+                lists.release_ids(number, ids)
+        return found
+
+    @cached_property
+    def _centroids(self) -> FloatArray:
+        """Of the lists `(lists, d)`."""
+        return np.asarray(self._ivf.quantizer.reconstruct_n(0, self.widest), np.float32)  # type: ignore[union-attr]
+
+
+def load(path: Path, recipe: str, rows: int, size: int, crc: int) -> Structure:
+    """Load a structure, once its checksum has been found right: FAISS itself reads flipped bits without a word.
+
+    Raises:
+        IndexDamaged: the file is missing, or is not what was written.
+        MissingExtra: FAISS is not installed.
+    """
+    library = faiss()
+    wrong = damage(path, size, crc)
+    if wrong:
+        raise IndexDamaged(f"{wrong}: run `mmsearch optimize`")
+    try:
+        found = Structure(library.read_index(str(path)), Recipe.parse(recipe))
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise IndexDamaged(
+            f"the structure {path} cannot be read ({_first_line(error)}): run `mmsearch optimize`"
+        ) from error
+    if found.rows != rows:
+        raise IndexDamaged(f"the structure {path} holds {found.rows} rows of {rows}: run `mmsearch optimize`")
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,65 @@
+"""The driver's own connections to a catalog, kept for the next query: SQLAlchemy's pool costs more than the query."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+KEPT = 16  # that wait for a query; more are open while more threads ask
+
+
+class Connections:
+    """As many connections as there are askers at once; each is one asker's until it is given back."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._free: deque[sqlite3.Connection] = deque()
+
+    @contextmanager
+    def taken(self) -> Iterator[sqlite3.Connection]:
+        """A connection without a transaction; one that the block begins is rolled back.
+
+        Raises:
+            StoreError: the catalog cannot be opened.
+            sqlite3.Error: what the block raises.
+        """
+        free = self._free  # `close` puts another in its place: what was taken before is closed and not kept
+        try:
+            connection = free.pop()
+        except IndexError:
+            connection = self._opened()
+        try:
+            yield connection
+        finally:
+            self._return(connection, free)
+
+    def close(self) -> None:
+        """Close the connections; those that are in use follow when they are given back."""
+        free, self._free = self._free, deque()
+        while free:
+            free.pop().close()
+
+    def _opened(self) -> sqlite3.Connection:
+        pooled = self._engine.raw_connection()
+        connection = cast("sqlite3.Connection", pooled.driver_connection)
+        pooled.detach()
+        return connection
+
+    def _return(self, connection: sqlite3.Connection, free: deque[sqlite3.Connection]) -> None:
+        try:
+            if connection.in_transaction:
+                connection.rollback()
+            sound = True
+        except sqlite3.Error:
+            sound = False
+        if sound and free is self._free and len(free) < KEPT:
+            free.append(connection)
+        else:
+            connection.close()
