@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.embedding import encode
+from mmsearch.errors import QueryError
 from mmsearch.types import Modality, Role
 
 if TYPE_CHECKING:
@@ -21,10 +22,18 @@ LEAST = 20
 
 
 class Samples:
-    """Questions for one index; each kind is made once."""
+    """Questions for one index; each kind is made once.
+
+    Raises:
+        QueryError: there are texts, but too few to measure with.
+    """
 
     def __init__(self, store: Store, model: Model, texts: Sequence[str] = ()) -> None:
         self._store, self._model, self._texts = store, model, list(dict.fromkeys(texts))
+        if 0 < len(self._texts) < LEAST:
+            raise QueryError(
+                f"{len(self._texts)} texts are too few to tune with: give at least {LEAST} different ones, or none"
+            )
         self._made: dict[tuple[str, int], dict[str, FloatArray]] = {}
 
     def of(self, asked: str, space: str, seed: int = 0) -> FloatArray:

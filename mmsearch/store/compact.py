@@ -33,13 +33,18 @@ TOGETHER = 16  # blocks read at once
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a compaction did. `bytes` are those of all files of the index folder, the catalog's log included."""
+    """What a compaction did.
+
+    `bytes` are those of all files of the index folder, the catalog's log included; `uncovered` are rows that had an
+    approximate structure and have none any more, so that they are searched exactly until the next `optimize`.
+    """
 
     shards_before: int
     shards_after: int
     rows_dropped: int
     bytes_before: int
     bytes_after: int
+    uncovered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +93,14 @@ def compact(
     folder = index.folder
     small = shards.SHARD_ROWS // 4 if small_rows is None else small_rows
     with index.writer(wait=wait):  # the lock, and everything of writers that died cleaned up
-        before, shards_before = _bytes(folder), _shards(index)
+        before, shards_before, covered = _bytes(folder), _shards(index), _covered(index)
         engine = database.engine(folder, write=True)
         try:
             with database.errors_of(folder):
                 dropped = _Compaction(folder, engine).run(dead_share, small)
         finally:
             engine.dispose()
-    return Compacted(shards_before, _shards(index), dropped, before, _bytes(folder))
+    return Compacted(shards_before, _shards(index), dropped, before, _bytes(folder), covered - _covered(index))
 
 
 class _Compaction:
@@ -250,6 +255,10 @@ def _worthwhile(batch: list[_Source], dirty: Sequence[_Source]) -> Iterator[list
 
 def _damaged(path: Path, what: str) -> IndexDamaged:
     return IndexDamaged(f"the shard {path} {what}: run `mmsearch verify --repair`")
+
+
+def _covered(store: Store) -> int:
+    return int(store.query("SELECT coalesce(sum(rows), 0) FROM covered")[0][0])
 
 
 def _shards(store: Store) -> int:

@@ -249,6 +249,31 @@ def test_the_policy():
         choose(10, 512, kind="ivf")
 
 
+def test_after_compaction_everything_is_found_and_what_lost_its_structure_is_said(fresh):
+    fresh.remove(ids=[f"i{n}" for n in range(0, ROWS, 2)])
+    keep = np.arange(ROWS) % 2 == 1
+    assert recall(fresh, "text", keep) >= RECALL - 0.02
+    done = fresh.compact()
+    assert done.uncovered == ROWS and recall(fresh, "text", keep) == 1.0
+    fresh.optimize(structure="pq")
+    assert recall(fresh, "text", keep) >= RECALL - 0.02 and fresh.verify() == []
+    assert fresh.compact().uncovered == 0
+
+
+def test_a_snapshot_has_the_structures(fresh, tmp_path):
+    fresh.snapshot(tmp_path / "copy")
+    with mmsearch.open(tmp_path / "copy", create=False) as copy:
+        assert [ids(copy, q) for q in QUESTIONS["text"]] == [ids(fresh, q) for q in QUESTIONS["text"]]
+        assert copy.verify() == [] and len(copy._store.snapshot().structures) == 2
+
+
+def test_questions_of_the_user_are_tuned_with(fresh):
+    with pytest.raises(QueryError, match="5 texts are too few"):
+        fresh.optimize(structure="pq", texts=["red", "blue", "green", "low", "hum"])
+    parts = fresh.optimize(structure="pq", texts=[f"red {n}" for n in range(60)])
+    assert {part.settings["text"].queries for part in parts} == {30}
+
+
 @pytest.mark.parametrize("wrong", [{"recall": 0.0}, {"recall": 1.5}, {"memory": 0}, {"structure": "ivf"}])
 def test_arguments_that_make_no_sense(fresh, wrong):
     with pytest.raises(QueryError):
