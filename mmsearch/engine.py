@@ -533,11 +533,12 @@ class Index:
 
     def items(self) -> list[Item]:
         """All items, in the order in which they were added."""
-        found = self._store.query(
-            "SELECT i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
-            "WHERE s.item_id = i.id) FROM items i LEFT JOIN files f ON f.id = i.file_id ORDER BY i.id"
-        )
-        roots = {id_: Path(os.fsdecode(root)) for id_, root in self._store.roots().items()}
+        with self._store.view() as view:
+            found = view.query(
+                "SELECT i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
+                "WHERE s.item_id = i.id) FROM items i LEFT JOIN files f ON f.id = i.file_id ORDER BY i.id"
+            )
+            roots = {id_: Path(os.fsdecode(root)) for id_, root in view.roots().items()}
         return [
             Item(
                 key,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +15,6 @@ from mmsearch.ann.library import faiss
 from mmsearch.ann.structure import THREADS, Structure
 from mmsearch.errors import StoreError
 from mmsearch.store.shard import sync_folder
-from mmsearch.store.structures import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,19 +80,43 @@ def build(
         done += len(rows)
         if progress is not None:
             progress(done, total)
-    draft = path.with_name(f"{path.name}.new")
+    size, crc = _written(index, path)
+    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+
+
+def _written(index: Any, path: Path) -> tuple[int, int]:  # noqa: ANN401  (faiss.Index)
+    """Bytes and crc32 of a structure, once it is on the disk under its name.
+
+    Python writes the file: of a disk that is full when it closes a file, FAISS tells nobody.
+    """
+    library, draft = faiss(), path.with_name(f"{path.name}.new")
+    size = crc = 0
+    failed: OSError | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        library.write_index(index, str(draft))
-        with draft.open("rb+") as file:
+        with draft.open("wb") as file:
+
+            def write(part: bytes) -> None:
+                nonlocal size, crc, failed
+                try:
+                    if failed is None:
+                        file.write(part)
+                except OSError as error:  # must not be raised through FAISS
+                    failed = error
+                size, crc = size + len(part), zlib.crc32(part, crc)
+
+            library.write_index(index, library.PyCallbackIOWriter(write, 1 << 20))
+            if failed is not None:
+                raise failed
+            file.flush()
             os.fsync(file.fileno())
-        size, crc = draft.stat().st_size, checksum(draft)
         draft.replace(path)
         sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:
-        draft.unlink(missing_ok=True)
-        raise StoreError(f"cannot write the structure {path}: {getattr(error, 'strerror', None) or error}") from error
-    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise StoreError(f"cannot write the structure {path}: {error.strerror}") from error
+    return size, crc
 
 
 def _sample(shards: Sequence[Shard], wanted: int) -> FloatArray:

@@ -13,6 +13,7 @@ REFERENCE_DIM = 512
 PER_LIST = 256  # rows in a list of an inverted file, on average
 LEAST_LISTS, MOST_LISTS = 64, 65_536
 LINKS = 32  # of HNSW
+LEAST_ROWS = 64
 KINDS = ("exact", "hnsw", "pq", "rabitq")
 
 
@@ -92,6 +93,8 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
     few = EXACT_ROWS * REFERENCE_DIM // dim
     if kind == "exact" or (kind is None and rows <= few):
         return Choice(Recipe("exact", dim), rows, "asked for" if kind else f"at most {few:,} rows are scanned at once")
+    if kind is not None and rows < LEAST_ROWS:
+        return Choice(Recipe("exact", dim), rows, f"fewer than {LEAST_ROWS} rows are too few to build anything of")
     if kind is not None:
         return Choice(_of(kind, rows, dim), rows, "asked for", forced=True)
     tried = [_of(one, rows, dim) for one in (("pq", "rabitq") if dim % 4 == 0 else ("rabitq",))]

@@ -22,6 +22,7 @@ TextsOption = Annotated[
     Path | None,
     typer.Option("--texts", metavar="FILE", help="Questions as you will ask them, one a line, to tune with."),
 ]
+WIDTH = 100  # a narrower terminal breaks the lines, which is better than cutting figures off
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -79,27 +80,20 @@ def _show(parts: Sequence[Part], *, as_json: bool) -> None:
         print("The index is empty.")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in (
-        "searched",
-        "vectors",
-        "structure",
-        "bytes each",
-        "built in",
-        "asked in",
-        "recall@10",
-        "ms",
-        "exact ms",
-    ):
-        table.add_column(name, justify="left" if name in ("searched", "structure", "asked in") else "right")
+    names = ("searched", "vectors", "structure", "bytes", "built", "asked by", "recall@10", "ms", "exact ms")
+    for name in names:
+        left = name in ("searched", "structure", "asked by")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for part in parts:
-        left = [
-            f"{part.modality} in {part.space}", f"{part.rows:,}", part.structure,
+        cells = [
+            f"{part.modality} in {part.space}", f"{part.rows:,}", part.structure.split(",")[-1],
             f"{part.bytes / max(1, part.rows):.0f}", f"{part.seconds:.0f} s",
         ]  # fmt: skip
         for row in [_row(*one) for one in part.settings.items()] or [["all", "exact", "", ""]]:
-            table.add_row(*left, *row)
-            left = [""] * len(left)
-    Console(soft_wrap=True).print(table)
+            table.add_row(*cells, *row)
+            cells = [""] * len(cells)
+    Console(width=max(WIDTH, Console().width)).print(table)
+    print("bytes: resident, a vector; recall@10: of the ten that exact search finds, with its 95 % interval")
     for part in parts:
         if part.why:
             print(f"{part.modality} in {part.space}: {part.structure}, {part.why}")
@@ -109,7 +103,7 @@ def _show(parts: Sequence[Part], *, as_json: bool) -> None:
 
 
 def _row(asked: str, one: Setting) -> list[str]:
-    found = "exact" if one.effort == 0 else f"{one.recall:.3f} ({one.low:.3f} to {one.high:.3f})"
+    found = "exact" if one.effort == 0 else f"{one.recall:.3f} ±{(one.high - one.low) / 2:.3f}"
     return [asked, found, f"{one.seconds * 1e3:.2f}", f"{one.exact_seconds * 1e3:.2f}"]
 
 

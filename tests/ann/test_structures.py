@@ -280,6 +280,32 @@ def test_arguments_that_make_no_sense(fresh, wrong):
         fresh.optimize(**wrong)
 
 
+def test_a_full_disk_is_an_error_and_leaves_nothing(fresh, monkeypatch):
+    import io
+
+    from mmsearch.ann import build
+
+    (one, *_) = fresh._store.snapshot().structures
+    index = fresh.searcher.nearest.structure(one)._index
+    path = fresh.folder / "shards" / "full.ann"
+
+    class Full(io.BytesIO):
+        def write(self, part):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "open", lambda *_: Full())
+    with pytest.raises(mmsearch.errors.StoreError, match=r"full\.ann: No space left"):
+        build._written(index, path)
+    assert not list(path.parent.glob("full*"))
+
+
+def test_a_handful_of_rows_stays_exact(tmp_path):
+    with mmsearch.open(tmp_path / "few", model="fake") as index:
+        index.add_items(Record(vectors={"image": row}) for row in IMAGES[:10])
+        for kind in KINDS:
+            assert [part.structure for part in index.optimize(structure=kind)] == ["exact"]
+
+
 def test_nothing_is_kept_of_a_build_that_failed(fresh, monkeypatch):
     before = sorted((fresh.folder / "shards").rglob("*.ann*"))
     monkeypatch.setattr(Optimizer, "_tune", lambda *_: 1 / 0)

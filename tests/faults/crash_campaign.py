@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from pathlib import Path
 import crash_driver as driver
 from crash_scenarios import SCENARIOS
 
+from mmsearch.search import nearest
+
 WORKERS = 2
 TORN = ("write",)
+COPIES = {"plain", "linked"}
 UNFINISHED = ("trickle", "doubt", "careless")  # these are not run a second time
 
 
@@ -109,10 +113,11 @@ class Known:
     steps: Counter
     end: dict
     order: tuple = ()  # of the steps
+    seconds: float = 0.0
 
 
 class Campaign:
-    """Tries faults, two at a time, each in a folder of its own."""
+    """Tries faults, two at a time, each in a folder of its own. Structures are asked however few rows they have."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -123,9 +128,11 @@ class Campaign:
         self._known = {}
 
     def __enter__(self):
+        self._share, nearest.SHARE = nearest.SHARE, 1.0
         return self
 
     def __exit__(self, *_):
+        nearest.SHARE = self._share
         for server in self._servers:
             server.close()
 
@@ -150,15 +157,18 @@ class Campaign:
         template = Path(tempfile.mkdtemp(dir=self._folder))
         assert self.server.run(scenario, template, part="prepare") == 0, tail(template)
         (template / "log").unlink()
-        before = {} if SCENARIOS[scenario].repair else driver.state_of(template / "index")
+        # Of a copy: an index of an older format is brought up to date as it is opened.
+        before = {} if SCENARIOS[scenario].repair else driver.state_of(self._begin(template) / "index")
         if scenario == "trickle":
             return Known(template, before, Counter(), {})
         work = self._begin(template)
+        start = time.monotonic()
         assert self.server.run(scenario, work, trace=work / "trace") == 0, tail(work)
+        seconds = time.monotonic() - start
         if SCENARIOS[scenario].aftermath:
             self.server.run(scenario, work, part="aftermath")
         order = tuple(tuple(line.split(" ", 1)) for line in (work / "trace").read_text().splitlines())
-        return Known(template, before, Counter(order), driver.state_of(work / "index"), order)
+        return Known(template, before, Counter(order), driver.state_of(work / "index"), order, seconds)
 
     def _begin(self, template):
         work = Path(tempfile.mkdtemp(dir=self._folder)) / "work"
@@ -181,6 +191,7 @@ class Campaign:
         found = []
         if not SCENARIOS[fault.scenario].repair:
             found += driver.problems(work / "index", log)
+        found += driver.copy_problems(work / "copies", known.before)
         if fault.kills and status not in (-9, 0):
             found.append(f"the child ended with {status}: {tail(work)}")
         if not fault.kills and status != 0:
@@ -199,7 +210,12 @@ class Campaign:
         state = driver.state_of(work / "index")
         if state != known.end:
             return [f"finished otherwise: {sorted(state.keys() ^ known.end.keys())}"]
-        return driver.problems(work / "index", driver.Log([], known.end, None))
+        if SCENARIOS[scenario].place == "copies" and {one.name for one in (work / "copies").iterdir()} != COPIES:
+            return ["half: not all copies are there, or more than they"]
+        return [
+            *driver.problems(work / "index", driver.Log([], known.end, None)),
+            *driver.copy_problems(work / "copies", known.end),
+        ]
 
 
 def tail(work):

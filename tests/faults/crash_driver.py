@@ -115,11 +115,51 @@ def problems(folder, log):
                 state = crash_state.read(index._store)
                 found += [f"{said} {moment}" for said in differences(state, log)]
                 found += [f"not found {moment}: {said}" for said in unfound(index)]
+                found += [f"not found {moment}: {said}" for said in unanswered(index)]
                 if moment == "before a writer":
                     index._store.writer().close()
+                else:
+                    found += [f"left {moment}: {said}" for said in unnamed(index._store)]
         except Exception as error:  # noqa: BLE001  (whatever it is, it is what the test is looking for)
             found.append(f"not opened {moment}: {type(error).__name__}: {error}")
     return found
+
+
+def copy_problems(folder, state):
+    """What is wrong with the copies in a folder, unfinished ones included: each is no index, or has this state."""
+    found = []
+    for copy in sorted(folder.iterdir()) if folder.exists() else ():
+        if (copy / "catalog.sqlite").exists():
+            found += [f"copy {copy.name}: {said}" for said in problems(copy, Log([], state, None))]
+    return found
+
+
+def unanswered(index):
+    """Structures that do not load, or do not propose a row that is asked for by itself."""
+    snapshot = index._store.snapshot()
+    for standing in snapshot.structures:
+        structure = index.searcher.nearest.structure(standing)
+        if structure is None:
+            yield f"{standing.path.name}: {index.searcher.nearest.failed[standing.id]}"
+            continue
+        for cover in standing.covers:
+            if cover.shard_id not in snapshot.by_id:
+                continue  # compacted
+            rows = np.array(snapshot.by_id[cover.shard_id].matrix[: cover.rows : 3])
+            proposed = structure.propose(rows, 20, structure.widest)
+            labels = cover.first + 3 * np.arange(len(rows))
+            if not (proposed == labels[:, None]).any(axis=1).all():
+                yield f"{standing.path.name}: rows of the shard {cover.shard_id}"
+
+
+def unnamed(store):
+    """Files below `shards` that the catalog does not name."""
+    named = {
+        store.folder / file for (file,) in store.query("SELECT file FROM shards UNION SELECT file FROM structures")
+    }
+    for path in sorted((store.folder / "shards").rglob("*")):
+        if path.is_file() and path not in named:
+            yield path.name
 
 
 def differences(state, log):

@@ -8,6 +8,7 @@ its first step on whatever an earlier run left behind, and ends in the same stat
 import json
 import os
 import signal
+import sqlite3
 import time
 from dataclasses import dataclass, field
 
@@ -21,18 +22,22 @@ from PIL import Image
 import mmsearch
 import mmsearch.cli.app
 import mmsearch.evaluation.evaluate
+import mmsearch.exchange.npy
 import mmsearch.indexing.pipeline
 import mmsearch.indexing.run
 from mmsearch import Record
+from mmsearch.ann import tune
 from mmsearch.encoders.fake import COLOURS, DIM
 from mmsearch.errors import QueryError, StoreError
-from mmsearch.store import shard
+from mmsearch.store import migrations, shard
 from mmsearch.store.repair import repair
 from mmsearch.store.store import Store
+from mmsearch.store.structures import Setting
 from mmsearch.store.writer import Writer
 
 SHARD_ROWS = 8
 COMMIT_SEGMENTS = 5
+MODALITIES = {"image": 2000, "text": 2100, "audio": 2200}  # and the seeds of their vectors
 
 
 class Log:
@@ -45,12 +50,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Steps under faults, between steps without any. A `repair` begins with an index that is damaged."""
+    """Steps under faults, between steps without any. A `repair` begins with an index that is damaged.
+
+    Faults meet what is below the folder `place`: the index, or that of its copies.
+    """
 
     steps: list
     prepare: list = field(default_factory=list)
     aftermath: list = field(default_factory=list)
     repair: bool = False
+    place: str = "index"
 
 
 def run(name, part, work, shim):
@@ -307,6 +316,94 @@ def add_carelessly(context):
         shard.append, Writer.commit = write, commit
 
 
+def add_much(context):
+    """Enough of each modality to train a structure with: 4-bit codes need 16 rows."""
+    context.index.add_items(
+        (Record(id=f"p{n}", vectors={kind: vector(n + seed) for kind, seed in MODALITIES.items()}) for n in range(20)),
+        isolate=False,
+    )
+
+
+def add_more_pictures(context):
+    context.index.add_items((Record(id=f"q{n}", vectors={"image": vector(n + 3000)}) for n in range(10)), isolate=False)
+
+
+def remove_most(context):
+    there = {item.id for item in context.index.items()}
+    gone = there & {f"r{number}" for number in range(24) if number % 4}
+    if gone:
+        context.index.remove(ids=gone)
+
+
+def compact_index(context):
+    context.index.compact(dead_share=0.01)
+
+
+def optimize_index(context, kind):
+    """With settings that ask the structure, however small it is: what it does not find is not found."""
+    real = tune.tune
+
+    def asked(structure, ask, questions, wanted, **_):
+        return Setting(structure.widest, structure.rows, 1.0, 1.0, 1.0, wanted, len(questions), 0.0, 1.0)
+
+    tune.tune = asked
+    try:
+        context.index.optimize(structure=kind)
+    finally:
+        tune.tune = real
+
+
+def optimize_hnsw(context):
+    optimize_index(context, "hnsw")
+
+
+def optimize_pq(context):
+    optimize_index(context, "pq")
+
+
+def copy_index(context):
+    copy(context, "plain", link=False)
+
+
+def link_index(context):
+    copy(context, "linked", link=True)
+
+
+def copy(context, name, link):
+    """Copies that are whole stay: an earlier run made them."""
+    place = context.work / "copies" / name
+    if not (place / "catalog.sqlite").exists():
+        context.index.snapshot(place, link=link)
+
+
+def write_vectors(context):
+    """Vectors of another program, some with ids that are in the index."""
+    folder = context.work / "vectors"
+    folder.mkdir()
+    np.save(folder / "vectors.npy", np.array([vector(number + 4000) for number in range(40)], np.float32))
+    (folder / "vectors.jsonl").write_text("".join(f'{{"id": "r{number}", "n": 1}}\n' for number in range(12, 52)))
+
+
+def load_vectors(context):
+    mmsearch.exchange.npy.BATCH_ROWS = 10
+    loaded = context.index.load(context.work / "vectors" / "vectors.npy")
+    assert (loaded.segments, loaded.rejected) == (40, 0)
+
+
+def return_to_format_2(context):
+    """Make of an index what an earlier mmsearch would have left."""
+    context.close()
+    catalog = context.work / "index" / "catalog.sqlite"
+    connection = sqlite3.connect(catalog, isolation_level=None)
+    for table in ("settings", "covered", "structures"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'structures'")
+    connection.execute("ALTER TABLE shards DROP COLUMN dead")
+    connection.execute("PRAGMA user_version = 2")
+    assert migrations.layout(lambda statement: connection.execute(statement).fetchall()) == 2
+    connection.close()
+
+
 ADD = [create, write_media, add_folder, add_records]
 SCENARIOS = {
     "create": Scenario([create]),
@@ -316,6 +413,15 @@ SCENARIOS = {
     "writer": Scenario([create, commit_rows]),
     "repair shards": Scenario([repair_index], [*ADD, damage_shards], repair=True),
     "repair catalog": Scenario([repair_index], [*ADD, damage_catalog], repair=True),
+    "compact": Scenario(
+        [compact_index, replace_records, compact_index], [create, add_records, optimize_hnsw, remove_most]
+    ),
+    "optimize": Scenario([optimize_pq, add_more_pictures, optimize_pq], [create, add_records, add_much, optimize_hnsw]),
+    "snapshot": Scenario(
+        [copy_index, link_index], [create, add_records, replace_records, optimize_hnsw], place="copies"
+    ),
+    "load": Scenario([load_vectors], [create, add_records, write_vectors]),
+    "migrate": Scenario([become_writer, remove_most], [create, add_records, replace_records, return_to_format_2]),
     "doubt": Scenario([add_beside_a_reader], [create, become_writer], [die_as_a_writer]),
     "careless": Scenario([add_carelessly], [create]),
     "trickle": Scenario([trickle], [create]),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import crash_scenarios
+import faiss  # noqa: F401  (children that are forked have it; its threads come with its first use)
 from crash_shim import Shim
 
 
@@ -52,7 +53,8 @@ def run(job):
     os.dup2(out, 2)
     status = 1
     try:
-        shim = Shim(work / "index", job.get("fault"), job.get("trace"))
+        place = crash_scenarios.SCENARIOS[job["scenario"]].place
+        shim = Shim(work / place, job.get("fault"), job.get("trace"))
         crash_scenarios.run(job["scenario"], job["part"], work, shim)
         status = 0
     except BaseException:

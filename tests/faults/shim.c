@@ -63,6 +63,8 @@ static const char *kind(const char *name) {
     size_t length = strlen(name);
     if (length == 0) return ".";
     if (length > 4 && is(name + length - 4, ".vec")) return "shards/*.vec";
+    if (length > 4 && is(name + length - 4, ".ann")) return "shards/*.ann";
+    if (length > 8 && is(name + length - 8, ".ann.new")) return "shards/*.ann.new";
     return strncmp(name, "shards", 6) == 0 ? "shards/" : name;
 }
 
@@ -144,6 +146,27 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     size_t half = count ? parts[0].iov_len / 2 : 0;
     WRITE(action, half * 2, REAL(writev)(fd, parts, count), REAL(write)(fd, parts[0].iov_base, half));
 }
+/* FAISS writes its files with C streams, whose calls inside the C library nobody can stand between. */
+size_t fwrite(const void *data, size_t size, size_t count, FILE *stream) {
+    int action = fault.armed ? of_handle("write", fileno(stream)) : COUNT;
+    if (FAILS(action)) { errno = fault.error; return 0; }
+    if (action == TORN) { REAL(fwrite)(data, 1, size * count / 2, stream); fflush(stream); die(); }
+    if (action == SHORT && count > 1) return REAL(fwrite)(data, size, count / 2, stream);
+    size_t done = REAL(fwrite)(data, size, count, stream);
+    if (action == KILL_AFTER) { fflush(stream); die(); }
+    return done;
+}
+static int makes(const char *mode) { return mode[0] == 'w' ? O_CREAT | O_TRUNC : mode[0] == 'a' ? O_CREAT : 0; }
+static int opened(int at, const char *path, int flags);
+#define STREAM(name) FILE *name(const char *path, const char *mode) { \
+    int action = opened(AT_FDCWD, path, makes(mode)); \
+    if (FAILS(action)) { errno = fault.error; return NULL; } \
+    FILE *done = REAL(name)(path, mode); \
+    if (action == KILL_AFTER) die(); \
+    return done; \
+}
+STREAM(fopen)
+STREAM(fopen64)
 int fsync(int fd) { int action = of_handle("fsync", fd); CALL(action, int, REAL(fsync)(fd)); }
 int fdatasync(int fd) { int action = of_handle("fdatasync", fd); CALL(action, int, REAL(fdatasync)(fd)); }
 int ftruncate(int fd, off_t size) {
