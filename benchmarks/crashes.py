@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests" / "faults"), str(HERE.parent / "tests")]
 
 KILLED = ["create", "records", "folder", "recovery", "writer", "repair shards", "repair catalog"]
+KILLED += ["compact", "optimize", "snapshot", "load", "migrate"]
 
 
 def main():
@@ -31,10 +32,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mmsearch-crashes-") as folder, Campaign(Path(folder)) as campaign:
         deaths, failures = [], []
         for name in KILLED:
-            steps = campaign.known(name).steps
+            known = campaign.known(name)
+            steps = known.steps
             deaths += [
                 *kills(steps, name, chosen.per_step, chosen.seed),
-                *moments(name, chosen.moments, 0.2, chosen.seed),
+                *moments(name, chosen.moments, max(0.2, known.seconds), chosen.seed),
             ]
             failures += errors(steps, name, 1, chosen.seed)
         died, failed = campaign.run(deaths), campaign.run(failures)
@@ -50,7 +52,8 @@ def main():
         "and after one has. *lost*: something acknowledged is not there. *half*: something is there by half. "
         "*finished*: all that, and the next run ends as an undisturbed one does. A child whose step did not come this "
         "time is tried but not killed. In the two repairs the index is damaged until the repair is done: there it is "
-        "the next repair that must leave it clean, with all that an undisturbed one keeps.",
+        "the next repair that must leave it clean, with all that an undisturbed one keeps. Of the copies that a killed "
+        "snapshot leaves, each is no index or a whole one; a structure is not there, or loads and proposes its rows.",
         table(summary(died), ["tried", "killed", "opened", "clean", "lost", "half", "finished"], "kills at"),
         "Errors: `full from` (ENOSPC, EDQUOT) fails every call that takes room from that step on, `fail once` and "
         "`fail from` (EIO) that step once and always, `short` makes every write come out short. The call must raise "

@@ -13,7 +13,7 @@ REFERENCE_DIM = 512
 PER_LIST = 256  # rows in a list of an inverted file, on average
 LEAST_LISTS, MOST_LISTS = 64, 65_536
 LINKS = 32  # of HNSW
-LEAST_ROWS = 64
+LEAST_ROWS = 16  # to train a quantiser of 16 values
 KINDS = ("exact", "hnsw", "pq", "rabitq")
 
 

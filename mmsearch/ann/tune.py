@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Ask = Callable[[FloatArray, int, int], NDArray[np.int64]]
 
 K = 10
-FETCHES = (20, 40, 80, 160, 320, 640)
+FETCHES = (40, 80, 160, 320, 640)
 TIMED = 24  # questions that are timed for each setting on the short list
 MARGIN = 0.005  # the chosen half must exceed the asked recall by this: it is the half that was chosen with
 

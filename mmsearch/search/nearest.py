@@ -183,7 +183,7 @@ def _width(standing: Standing, asked: str, k: int) -> tuple[int, int] | None:
     if setting is None or setting.effort == 0:
         return None
     times = max(1.0, k / TUNED_FOR)
-    fetch = int(setting.fetch * times)
+    fetch = max(k, int(setting.fetch * times))
     if fetch > SHARE * standing.rows:
         return None
     return int(np.ceil(setting.effort * times**0.5)), fetch
@@ -214,6 +214,11 @@ def _scored(
 ) -> Found:
     """The best k of the rows with these labels, by the stored vectors."""
     covers = standing.covers
+    if len(covers) == 1 and covers[0].shard_id in shards:
+        (cover,) = covers
+        cosines = np.vecdot(np.asarray(shards[cover.shard_id].matrix).take(labels - cover.first, axis=0), query)
+        order = np.lexsort((labels, -cosines))[:k]
+        return Found(np.full(len(order), cover.shard_id, np.int64), labels[order] - cover.first, cosines[order])
     which = np.searchsorted([cover.first for cover in covers], labels, side="right") - 1
     ids, offsets = np.empty(len(labels), np.int64), np.empty(len(labels), np.int64)
     cosines = np.full(len(labels), -np.inf, np.float32)

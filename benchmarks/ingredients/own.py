@@ -1,0 +1,189 @@
+"""The engine as a contender of `ann.py`: labels from its structures, hits from the whole way, and filtered search."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ingredients.peers import Ask, K, Peer, size_of
+
+EFFORTS, FETCHES = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128), (20, 40, 80, 160, 320)
+LEAST, MOST = 0.9, 0.999  # recall of the structure's settings that the whole way is asked with
+SHARES = (0.5, 0.1, 0.01, 0.001)
+FILTERED = 60  # questions that are asked with each filter
+DEAD = 0.2
+
+
+class Own:
+    """An index of `rows` with a structure whose setting can be chosen."""
+
+    def __init__(self, index, rows: np.ndarray) -> None:
+        self.index, self.rows = index, rows
+        self.nearest = index.searcher.nearest
+        self._places: dict[int, np.ndarray] | None = None
+
+    def shards(self) -> tuple:
+        """The snapshot, and the shards of vectors in it."""
+        snapshot = self.index._store.snapshot()
+        return snapshot, tuple(shard for shard in snapshot.shards if shard.group.kind == "vectors")
+
+    def standing(self):
+        """The structure, as it is committed."""
+        snapshot, shards = self.shards()
+        return snapshot.structures_of(shards)[0]
+
+    def settle(self, effort: int, fetch: int) -> None:
+        """Ask so from now on, whatever asks."""
+        from mmsearch.store.structures import Setting
+
+        one = Setting(effort, fetch, 1.0, 1.0, 1.0, 0.95, 1, 0.0, 0.0)
+        with self.index._store.writer() as writer:
+            writer.settle_structure(self.standing().id, {"image": one, "text": one})
+
+    def labels(self, setting: str) -> Ask:
+        """Rows that the structure finds with a setting."""
+        self.settle(*map(int, setting.split("/")))
+        snapshot, shards = self.shards()
+        if self._places is None:
+            self._places = self.places(shards)
+        places = self._places
+
+        def ask(query: np.ndarray) -> np.ndarray:
+            (found,) = self.nearest.top(snapshot, shards, query, K, asked="image")
+            return _rows(found, places)
+
+        return ask
+
+    def hits(self, setting: str) -> Ask:
+        """The same by the public search, with ids and metadata."""
+        self.settle(*map(int, setting.split("/")))
+        search = self.index.search
+        return lambda query: np.array(
+            [int(hit.id) for hit in search(vector=query[0], target="image", k=K, rerank="none")]
+        )
+
+    def places(self, shards: tuple) -> dict[int, np.ndarray]:
+        """For each shard, which of `rows` each of its rows is, -1 for dead ones; they are in no order."""
+        found = {}
+        with self.index._store.view() as view:
+            for shard in shards:
+                items = view.ids(shard.id, 0, shard.rows)[:, 1]
+                keys = view.keys(np.unique(items[items >= 0]).tolist())
+                found[shard.id] = np.array([int(keys.get(item, -1)) for item in items.tolist()])
+        return found
+
+
+def _rows(found, places: dict[int, np.ndarray]) -> np.ndarray:
+    return np.array([places[s][o] for s, o in zip(found.shards.tolist(), found.offsets.tolist(), strict=True)])
+
+
+def peers(rows: np.ndarray, questions: dict[str, np.ndarray], extra: list[str]) -> Iterator[Peer]:
+    """The index at both levels; the tables of filtered search are added to `extra`."""
+    import mmsearch
+    from mmsearch import Record
+
+    with tempfile.TemporaryDirectory() as folder, mmsearch.open(Path(folder) / "index", model="lite") as index:
+        start = time.perf_counter()
+        index.add_items(Record(id=str(i), vectors={"image": row}, metadata={"number": i}) for i, row in enumerate(rows))
+        added, own = time.perf_counter() - start, Own(index, rows)
+        settings = [f"{e}/{f}" for e in EFFORTS for f in FETCHES if f <= 0.1 * len(rows)]
+        for kind in ("rabitq", "pq"):
+            (part,) = index.optimize(structure=kind)
+            size = own.standing().path.stat().st_size
+            yield Peer(
+                f"mmsearch {part.structure}", "ours, labels", part.seconds, part.bytes, size,
+                lambda: ((one, own.labels(one)) for one in settings),
+            )  # fmt: skip
+        useful = _useful(own, settings, questions)
+        yield Peer(
+            "mmsearch, hits", "ours, hits", added + part.seconds, part.bytes, size_of(folder),
+            lambda: ((one, own.hits(one)) for one in useful),
+        )  # fmt: skip
+        yield Peer(
+            "mmsearch exact, hits", "ours, hits", added, 0, size_of(folder),
+            lambda: ((one, own.hits(one)) for one in ("0/0",)),
+        )  # fmt: skip
+        least = next((one for one in useful if _recall(own, one, questions["text"]) >= 0.95), useful[-1])
+        own.settle(*map(int, least.split("/")))
+        extra.append(_filtered(own, questions, f"all rows alive, setting {least}"))
+        gone = np.random.default_rng(5).choice(len(rows), int(DEAD * len(rows)), replace=False)
+        index.remove(ids=[str(one) for one in gone.tolist()])
+        extra.append(_filtered(own, questions, f"{DEAD:.0%} of the rows removed, setting {least}", gone))
+
+
+def _useful(own: Own, settings: list[str], questions: dict[str, np.ndarray]) -> list[str]:
+    """Settings near the recall that is wanted in either direction, by rising cost."""
+    found = []
+    for one in settings:
+        recalls = [_recall(own, one, some) for some in questions.values()]
+        if any(LEAST <= recall <= MOST for recall in recalls):
+            found.append(one)
+    return sorted(found, key=lambda one: int(one.split("/")[0]) * 2 + int(one.split("/")[1]))[:12] or settings[-1:]
+
+
+def _recall(own: Own, setting: str, questions: np.ndarray) -> float:
+    ask, some = own.labels(setting), questions[:100]
+    truth = np.argsort(-(some @ own.rows.T), axis=1)[:, :K]
+    return float(np.mean([np.isin(right, ask(one[None])).mean() for one, right in zip(some, truth, strict=True)]))
+
+
+def _filtered(own: Own, questions: dict[str, np.ndarray], title: str, gone: np.ndarray | None = None) -> str:
+    """Recall@10 and median time with filters that leave random rows, or those on one side of the space.
+
+    `as it decides` is what a search does; `by the structure` has it asked where a search would score all that is left;
+    `exact` scores all that is left.
+    """
+    from mmsearch.search import nearest
+
+    places = own.places(own.shards()[1])
+    alive = np.ones(len(own.rows), bool)
+    alive[[] if gone is None else gone] = False
+    direction = np.random.default_rng(3).standard_normal(own.rows.shape[1]).astype(np.float32)
+    orders = {"random": np.random.default_rng(4).random(len(own.rows)), "correlated": own.rows @ direction}
+    lines = [f"## Filtered search: {title}", ""]
+    lines += [
+        "| filter | left | asked | as it decides: recall, ms | by the structure: recall, ms, first ms | exact ms |"
+    ]
+    lines += ["|---" * 6 + "|"]
+    kept, shares = nearest.SURVIVORS, (1.0, *SHARES)
+    for name, order in orders.items():
+        for share in shares if name == "random" else SHARES:
+            mask = alive & (order >= np.quantile(order, 1 - share))
+            for asked, some in questions.items():
+                cells = []
+                for survivors in (kept, 0, len(own.rows) + 1):
+                    nearest.SURVIVORS = survivors
+                    try:
+                        cells.append(_asked(own, places, some[:FILTERED], mask, filtered=share < 1))
+                    finally:
+                        nearest.SURVIVORS = kept
+                decided, structure, scan = cells
+                lines.append(
+                    f"| {name if share < 1 else 'none'} | {share:.1%} | {asked} | {decided[0]:.3f}, "
+                    f"{decided[1] * 1e3:.2f} | {structure[0]:.3f}, {structure[1] * 1e3:.2f}, "
+                    f"{structure[2] * 1e3:.0f} | {scan[1] * 1e3:.2f} |"
+                )
+    return "\n".join(lines)
+
+
+def _asked(
+    own: Own, places: dict[int, np.ndarray], questions: np.ndarray, mask: np.ndarray, *, filtered: bool
+) -> tuple[float, float, float]:
+    """Recall@10, median seconds, and seconds of the first question, which prepares the filter."""
+    snapshot, shards = own.shards()
+    allowed = None
+    if filtered:
+        allowed = {id_: np.flatnonzero((rows >= 0) & mask[rows]) for id_, rows in places.items()}
+    left = np.flatnonzero(mask)
+    truth = left[np.argsort(-(questions @ own.rows[left].T), axis=1)[:, :K]]
+    shares, times = [], []
+    for question, right in zip(questions, truth, strict=True):
+        start = time.perf_counter()
+        (found,) = own.nearest.top(snapshot, shards, question[None], K, asked="image", allowed=allowed)
+        times.append(time.perf_counter() - start)
+        shares.append(np.isin(right, _rows(found, places)).mean())
+    return float(np.mean(shares)), float(np.median(times)), times[0]
