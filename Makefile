@@ -30,6 +30,7 @@ check: $(TOOLS)
 	@echo 'lint, format and types: good'
 
 bench: $(TOOLS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@for file in $(BENCHMARKS); do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
 # A .venv that is half made, was moved or lost its Python has no working pip: it is made anew.
