@@ -32,7 +32,8 @@ def test_every_kind_of_end_costs_one_file(index, media):
     assert {failure.path.stem: failure.reason for failure in report.failed} == BAD
     assert index.verify() == []
     again = index.add([media], timeout=1.0)  # what failed is known, and not opened: that would crash again
-    assert (again.unchanged, again.failed, again.added) == (8, report.failed, 0)
+    assert (again.unchanged, again.added) == (8, 0)
+    assert set(again.failed) == set(report.failed)  # files are done in the order in which decoders are
 
 
 @pytest.mark.usefixtures("hostile_text")
