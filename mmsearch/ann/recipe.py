@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from mmsearch.errors import QueryError
 
-# Measured at d = 512 (benchmarks/results/ann.md); scans cost rows x d, so that thresholds shrink as d grows.
+# For d = 512; scans cost rows x d, so that the threshold shrinks as d grows.
 EXACT_ROWS = 20_000
 REFERENCE_DIM = 512
 PER_LIST = 256  # rows in a list of an inverted file, on average
-LEAST_LISTS, MOST_LISTS = 64, 65_536
+MOST_LISTS = 65_536
 LINKS = 32  # of HNSW
 LEAST_ROWS = 16  # to train a quantiser of 16 values
 KINDS = ("exact", "hnsw", "pq", "rabitq")
@@ -100,7 +100,11 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
     tried = [_of(one, rows, dim) for one in (("pq", "rabitq") if dim % 4 == 0 else ("rabitq",))]
     for recipe in tried:
         if memory is None or recipe.bytes_per_vector(rows) * rows <= memory:
-            why = "the fastest that was measured" if recipe is tried[0] else "the largest that the memory holds"
+            why = (
+                "fast in every direction, small beside a graph"
+                if recipe is tried[0]
+                else "the largest that the memory holds"
+            )
             return Choice(recipe, rows, why)
     least = tried[-1].bytes_per_vector(rows) * rows
     raise QueryError(
@@ -114,5 +118,5 @@ def _of(kind: str, rows: int, dim: int) -> Recipe:
         return Recipe(kind, dim)
     if kind == "pq" and dim % 2:
         raise QueryError(f"pq needs an even number of dimensions, not {dim}: take rabitq")
-    lists = 1 << max(0, round(rows / PER_LIST) - 1).bit_length() if rows else LEAST_LISTS
-    return Recipe(kind, dim, max(1, min(lists, MOST_LISTS, max(LEAST_LISTS, lists), max(1, rows // 40))))
+    lists = 1 << max(0, round(rows / PER_LIST) - 1).bit_length()
+    return Recipe(kind, dim, min(lists, MOST_LISTS))

@@ -29,12 +29,10 @@ class Allowed:
     """Rows that may be found.
 
     Attributes:
-        mask: `(n,)` bool by label.
-        packed: the same in bits, as FAISS wants it.
+        packed: a bit for each label, as FAISS wants them.
         counts: for inverted lists, how many of them are in each `(lists,)`; None for others.
     """
 
-    mask: NDArray[np.bool_]
     packed: NDArray[np.uint8]
     counts: NDArray[np.int64] | None
 
@@ -114,7 +112,7 @@ class Structure:
     def allow(self, mask: NDArray[np.bool_]) -> Allowed:
         """What `propose` needs to find only the rows of a mask `(rows,)` by label."""
         counts = None if self._ivf is None else np.bincount(self._list_of[mask], minlength=self.widest)
-        return Allowed(mask, np.packbits(mask, bitorder="little"), counts)
+        return Allowed(np.packbits(mask, bitorder="little"), counts)
 
     @cached_property
     def _list_of(self) -> NDArray[np.int32]:
