@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,9 +161,8 @@ class Item:
     modalities: frozenset[Modality]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer.
+class Hit(NamedTuple):
+    """One answer. A tuple and no dataclass, which would take longer to make than to find.
 
     Attributes:
         rank: 1 for the best.
@@ -194,8 +194,8 @@ class Hit:
     page: int | None = None
     time: tuple[float, float] | None = None
     excerpt: str | None = None
-    properties: Metadata = field(default_factory=dict)
-    metadata: Metadata = field(default_factory=dict)
+    properties: Metadata = MappingProxyType({})
+    metadata: Metadata = MappingProxyType({})
     why: tuple[str, ...] = ()
 
     @property

@@ -45,6 +45,7 @@ class Structure:
         self._index = index
         self._faiss = faiss()
         self._ivf = None if recipe.kind == "hnsw" else self._faiss.extract_index_ivf(index)
+        self._parameters: dict[int, Any] = {}  # by effort: making them takes longer than a short search
 
     @property
     def widest(self) -> int:
@@ -78,10 +79,12 @@ class Structure:
         return self._index.search(queries, fetch, params=parameters)[1]  # type: ignore[no-any-return]
 
     def _probing(self, effort: int) -> Any:  # noqa: ANN401  (faiss.SearchParametersIVF)
-        more = {}
-        if self.recipe.lists >= 1024:
-            more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 2))
-        return self._faiss.SearchParametersIVF(nprobe=effort, **more)
+        if effort not in self._parameters:
+            more = {}
+            if self.recipe.lists >= 1024:
+                more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 2))
+            self._parameters[effort] = self._faiss.SearchParametersIVF(nprobe=effort, **more)
+        return self._parameters[effort]
 
     def _among(self, queries: FloatArray, fetch: int, effort: int, allowed: Allowed) -> NDArray[np.int64]:
         """Probe the nearest lists that hold allowed rows, until enough of these were looked at."""

@@ -50,6 +50,10 @@ class Candidates:
             tuple((name, places[order]) for name, places in self.history),
         )
 
+    def head(self, k: int) -> Candidates:
+        """The first k."""
+        return self if len(self) <= k else self.take(np.arange(k))
+
     def rescored(self, scores: FloatArray) -> Candidates:
         """These candidates, ordered by new scores `(n,)`; equal ones keep their order."""
         order = np.argsort(-scores, kind="stable")

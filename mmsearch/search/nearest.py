@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from mmsearch.errors import IndexDamaged, MissingExtra
 from mmsearch.search import exact
 from mmsearch.search.exact import Found
+from mmsearch.search.gathered import Gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +38,49 @@ TUNED_FOR = 26  # rows that ten answers are chosen from: for each answer the bes
 SURVIVORS = 50_000  # a filter that leaves no more rows than this has all of them scored
 SHARE = 0.1  # nor is a structure worth it when so large a share of its rows would be looked at
 KEPT = 8  # filters remembered
+PLANS = 32  # ways of asking remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A structure at one version of the index, ready to be asked.
+
+    Attributes:
+        standing: what the catalog knows of it.
+        structure: proposes rows.
+        gathered: the stored vectors of all its rows.
+        live: those of its rows that can be found; None for all.
+    """
+
+    standing: Standing
+    structure: Structure
+    gathered: Gathered
+    live: Allowed | None
+
+    def find(
+        self, queries: FloatArray, k: int, effort: int, fetch: int, only: Allowed | None = None
+    ) -> Iterator[Found]:
+        """The best k, for each query `(q, d)`, of `fetch` rows that are proposed; `only` a filter leaves, or all."""
+        proposed = self.structure.propose(queries, fetch, effort, self.live if only is None else only)
+        for labels, query in zip(proposed, queries, strict=True):
+            yield self.gathered.best(labels, query, k)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How rows are searched at one version: through structures, and what these do not cover one by one.
+
+    Attributes:
+        ways: through structures, each with its effort and number of candidates.
+        begun: by shard, how many of its rows the ways cover.
+        rest: the other rows, as shards of their own.
+        live: rows that can be found.
+    """
+
+    ways: tuple[tuple[Way, int, int], ...]
+    begun: Mapping[int, int]
+    rest: tuple[Shard, ...]
+    live: int
 
 
 class Nearest:
@@ -45,6 +90,7 @@ class Nearest:
         self._guard = threading.Lock()
         self._loaded: dict[int, Structure | None] = {}
         self._allowed: OrderedDict[tuple[int, int, int], tuple[object, Allowed]] = OrderedDict()
+        self._plans: WeakKeyDictionary[Snapshot, dict[tuple[Any, ...], _Plan]] = WeakKeyDictionary()
         self.failed: dict[int, str] = {}
 
     def top(
@@ -61,57 +107,62 @@ class Nearest:
 
         Args:
             snapshot: that the shards are of.
-            shards: of one group.
+            shards: all of one group.
             queries: float32.
             k: at least 1.
             asked: the modality that the queries are of, whose setting is used; empty if there is no telling.
             allowed: sorted offsets by shard id, the only rows that may be found; None for all.
         """
-        here = {shard.id: shard for shard in shards}
+        if allowed is not None and sum(len(some) for some in allowed.values()) <= SURVIVORS:
+            return exact.top(shards, queries, k, allowed)
+        plan = self._plan(snapshot, shards, asked, k, filtered=allowed is not None)
+        if not plan.ways:
+            return exact.top(shards, queries, k, allowed)
         parts: list[list[Found]] = [[] for _ in queries]
-        begun: dict[int, int] = {}  # rows of each shard that a structure has answered for
-        if allowed is None or sum(len(some) for some in allowed.values()) > SURVIVORS:
-            for standing in snapshot.structures_of(shards):
-                width = _width(standing, asked, k)
-                structure = self.structure(standing, filtered=allowed is not None) if width else None
-                if structure is None or width is None:
-                    continue
-                for number, one in enumerate(
-                    self.proposed(snapshot, here, standing, structure, queries, k, width, allowed)
-                ):
-                    parts[number].append(one)
-                begun |= {cover.shard_id: cover.rows for cover in standing.covers}
-        rest = [shard if shard.id not in begun else shard.tail(begun[shard.id]) for shard in shards]
-        rest = [shard for shard in rest if shard.rows]
-        if rest or not begun:
-            for number, found in enumerate(exact.top(rest, queries, k, _shifted(allowed, begun))):
-                starts = np.array([begun.get(shard, 0) for shard in found.shards.tolist()], np.int64)
-                parts[number].append(Found(found.shards, found.offsets + starts, found.cosines))
-        merged = [exact.merge(some, k) for some in parts]
-        there = sum(shard.live if allowed is None else len(allowed.get(shard.id, ())) for shard in shards)
+        for way, effort, fetch in plan.ways:
+            only = None if allowed is None else self._only(snapshot, way.standing, way.structure, allowed)
+            for part, found in zip(parts, way.find(queries, k, effort, fetch, only), strict=True):
+                part.append(found)
+        if plan.rest:
+            rest = exact.top(plan.rest, queries, k, _shifted(allowed, plan.begun))
+            for part, found in zip(parts, rest, strict=True):
+                starts = np.array([plan.begun.get(shard, 0) for shard in found.shards.tolist()], np.int64)
+                part.append(Found(found.shards, found.offsets + starts, found.cosines))
+        merged = [exact.merge(part, k) for part in parts]
+        there = plan.live if allowed is None else sum(len(allowed.get(shard.id, ())) for shard in shards)
         for number, found in enumerate(merged):
-            if begun and len(found.offsets) < min(k, there):  # the lists that were probed held no more
+            if len(found.offsets) < min(k, there):  # the lists that were probed held no more
                 (merged[number],) = exact.top(shards, queries[number : number + 1], k, allowed)
         return merged
 
-    def proposed(
-        self,
-        snapshot: Snapshot,
-        shards: Mapping[int, Shard],
-        standing: Standing,
-        structure: Structure,
-        queries: FloatArray,
-        k: int,
-        width: tuple[int, int],
-        allowed: Mapping[int, NDArray[np.int64]] | None = None,
-    ) -> list[Found]:
-        """The best k of what one structure proposes, asked with `width`: an effort and a number of candidates."""
-        effort, fetch = width
-        only = self._only(snapshot, shards, standing, structure, allowed)
-        labels = structure.propose(queries, fetch, effort, only)
-        return [
-            _scored(shards, standing, some[some >= 0], query, k) for some, query in zip(labels, queries, strict=True)
-        ]
+    def way(self, snapshot: Snapshot, standing: Standing, structure: Structure) -> Way:
+        """A structure with the rows that it covers, as they are in a snapshot."""
+        live = self._only(snapshot, standing, structure)
+        return Way(standing, structure, Gathered.of(standing, snapshot.by_id), live)
+
+    def _plan(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool) -> _Plan:
+        key = (shards[0].group if shards else None, asked, k, filtered)
+        plans = self._plans.setdefault(snapshot, {})
+        plan = plans.get(key)
+        if plan is None:
+            if len(plans) >= PLANS:
+                plans.clear()
+            plan = plans[key] = self._planned(snapshot, shards, asked, k, filtered=filtered)
+        return plan
+
+    def _planned(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool) -> _Plan:
+        ways: list[tuple[Way, int, int]] = []
+        begun: dict[int, int] = {}
+        for standing in snapshot.structures_of(shards):
+            width = _width(standing, asked, k)
+            structure = self.structure(standing, filtered=filtered) if width else None
+            if structure is None or width is None:
+                continue
+            ways.append((self.way(snapshot, standing, structure), *width))
+            begun |= {cover.shard_id: cover.rows for cover in standing.covers}
+        rest = (shard.tail(begun[shard.id]) if shard.id in begun else shard for shard in shards)
+        live = sum(shard.live for shard in shards)
+        return _Plan(tuple(ways), begun, tuple(shard for shard in rest if shard.rows), live)
 
     def structure(self, standing: Standing, *, filtered: bool = False) -> Structure | None:
         """A structure, loaded; None if it cannot be, or is of no use for a filter."""
@@ -135,6 +186,7 @@ class Nearest:
         with self._guard:
             self._loaded[standing.id] = structure
             self.failed.pop(standing.id, None)
+            self._plans.clear()
 
     def forget(self, snapshot: Snapshot) -> None:
         """Give back structures that are no longer part of the index."""
@@ -146,13 +198,12 @@ class Nearest:
     def _only(
         self,
         snapshot: Snapshot,
-        shards: Mapping[int, Shard],
         standing: Standing,
         structure: Structure,
-        allowed: Mapping[int, NDArray[np.int64]] | None,
+        allowed: Mapping[int, NDArray[np.int64]] | None = None,
     ) -> Allowed | None:
         """The live rows of a structure that may be found; None if these are all."""
-        covers = [(cover, shards[cover.shard_id]) for cover in standing.covers if cover.shard_id in shards]
+        covers = [(cover, shard) for cover in standing.covers if (shard := snapshot.by_id.get(cover.shard_id))]
         whole = sum(cover.rows for cover, _ in covers) == standing.rows
         if allowed is None and whole and not any(len(shard.dead) for _, shard in covers):
             return None
@@ -207,25 +258,3 @@ def _shifted(
     if allowed is None or not begun:
         return allowed
     return {id_: some[some >= begun.get(id_, 0)] - begun.get(id_, 0) for id_, some in allowed.items()}
-
-
-def _scored(
-    shards: Mapping[int, Shard], standing: Standing, labels: NDArray[np.int64], query: FloatArray, k: int
-) -> Found:
-    """The best k of the rows with these labels, by the stored vectors."""
-    covers = standing.covers
-    if len(covers) == 1 and covers[0].shard_id in shards:
-        (cover,) = covers
-        cosines = np.vecdot(np.asarray(shards[cover.shard_id].matrix).take(labels - cover.first, axis=0), query)
-        order = np.lexsort((labels, -cosines))[:k]
-        return Found(np.full(len(order), cover.shard_id, np.int64), labels[order] - cover.first, cosines[order])
-    which = np.searchsorted([cover.first for cover in covers], labels, side="right") - 1
-    ids, offsets = np.empty(len(labels), np.int64), np.empty(len(labels), np.int64)
-    cosines = np.full(len(labels), -np.inf, np.float32)
-    for number in set(which.tolist()):
-        cover, places = covers[number], np.flatnonzero(which == number)
-        ids[places], offsets[places] = cover.shard_id, labels[places] - cover.first
-        shard = shards.get(cover.shard_id)
-        if shard is not None:
-            cosines[places] = np.vecdot(np.asarray(shard.matrix)[offsets[places]], query)
-    return exact.merge([Found(ids, offsets, cosines)], min(k, int((cosines > -np.inf).sum())), ordered=False)

@@ -229,17 +229,13 @@ def asker(
     snapshot: Snapshot, standing: Standing, structure: Structure, shards: Sequence[Shard], nearest: Nearest
 ) -> tune.Ask:
     """Asks one structure as a search does; see `tune.Ask`."""
-    here = {shard.id: shard for shard in shards}
+    way = nearest.way(snapshot, standing, structure)
     first = {cover.shard_id: cover.first for cover in standing.covers}
     covered = {cover.shard_id: cover.rows for cover in standing.covers}
     whole = [shard if shard.rows == covered[shard.id] else shard.head(covered[shard.id]) for shard in shards]
 
     def ask(questions: FloatArray, effort: int, fetch: int) -> NDArray[np.int64]:
-        found = (
-            nearest.proposed(snapshot, here, standing, structure, questions, tune.K, (effort, fetch))
-            if effort
-            else exact.top(whole, questions, tune.K)
-        )
+        found = way.find(questions, tune.K, effort, fetch) if effort else exact.top(whole, questions, tune.K)
         labels = np.full((len(questions), tune.K), -1, np.int64)
         for row, one in zip(labels, found, strict=True):
             row[: len(one.offsets)] = one.offsets + [first[shard] for shard in one.shards.tolist()]

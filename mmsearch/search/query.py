@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Metadata, Space
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """A question in one modality, or in several at once: then its parts count alike.
 
@@ -45,10 +47,16 @@ class Query:
     vector: NDArray[Any] | None = None
     templates: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def parts(self) -> dict[Modality, Any]:
         """The parts by modality."""
-        return {modality: part for modality in Modality if (part := getattr(self, modality)) is not None}
+        named = ((Modality.IMAGE, self.image), (Modality.TEXT, self.text), (Modality.AUDIO, self.audio))
+        return {modality: part for modality, part in named if part is not None}
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Those of the parts; none for a vector."""
+        return tuple(self.parts)
 
     def describe(self) -> Metadata:
         """The question in JSON values."""
@@ -178,7 +186,7 @@ def embed(
             if remembered and modality is Modality.TEXT:
                 remembered.put(queries[number], encoders[modality], found)
     return [
-        Embedded(tuple(query.parts), rows[number], None if query.vector is None else _vector(query.vector))
+        Embedded(query.modalities, rows[number], None if query.vector is None else _vector(query.vector))
         for number, query in enumerate(queries)
     ]
 
@@ -238,8 +246,8 @@ def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[
 
 def _vector(vector: NDArray[Any]) -> FloatArray:
     row = np.asarray(vector, np.float32)
-    norm = float(np.linalg.norm(row))
-    if row.ndim != 1 or not np.isfinite(norm) or norm == 0:
+    norm = math.sqrt(row @ row) if row.ndim == 1 else math.nan
+    if not 0 < norm < math.inf:
         raise QueryError("a query vector must have one dimension, be finite and not all zero")
     return row / np.float32(norm)
 

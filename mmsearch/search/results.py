@@ -6,9 +6,9 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmsearch.types import Hit, Modality
+from mmsearch.types import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,45 +17,44 @@ if TYPE_CHECKING:
     from mmsearch.search.query import Embedded
     from mmsearch.search.route import Route
     from mmsearch.store.reading import Reading, Row
-    from mmsearch.types import Metadata
+    from mmsearch.types import Metadata, Modality
 
 
 def hits(store: Reading, candidates: Candidates, query: Embedded, routes: Mapping[Modality, Route]) -> list[Hit]:
     """Hits for candidates; items that were removed meanwhile are left out."""
-    rows = store.hydrate(candidates.segments.tolist())
-    asked = "+".join(query.modalities) or "vector"
-    found: list[Hit] = []
-    for place, segment in enumerate(candidates.segments.tolist()):
-        row = rows.get(segment)
-        if row is None:
-            continue
-        modality = candidates.modalities[place]
-        found.append(
-            Hit(
-                rank=len(found) + 1,
-                id=row.key,
-                path=_path(store, row),
-                modality=modality,
-                score=float(candidates.scores[place]),
-                cosine=float(candidates.cosines[place]),
-                start=row.start,
-                end=row.end,
-                page=row.page,
-                time=row.time,
-                excerpt=row.excerpt,
-                properties=_properties(row),
-                metadata=json.loads(row.metadata),
-                why=(
-                    f"{asked}→{modality} in {routes[modality].space.name}",
-                    *(
-                        f"{part} carried over from {way.source.name}"
-                        for part, way in routes[modality].crossings.items()
-                    ),
-                    *(f"rank {places[place]} before {name}" for name, places in candidates.history),
-                ),
-            )
+    segments = candidates.segments.tolist()
+    known = store.hydrate(segments)
+    rows = [(place, known[segment]) for place, segment in enumerate(segments) if segment in known]
+    metadata = json.loads(f"[{','.join(row.metadata for _, row in rows)}]")  # at once: a third of the time
+    modalities, scores, cosines = (
+        part.tolist() for part in (candidates.modalities, candidates.scores, candidates.cosines)
+    )
+    ways = {modality: _way(query, modality, routes[modality]) for modality in set(modalities)}
+    return [
+        Hit(
+            rank,
+            row.key,
+            _path(store, row),
+            modalities[place],
+            scores[place],
+            cosines[place],
+            None,
+            row.start,
+            row.end,
+            row.page,
+            row.time,
+            row.excerpt,
+            _properties(row),
+            of_user,
+            ways[modalities[place]] + tuple(f"rank {was[place]} before {name}" for name, was in candidates.history),
         )
-    return found
+        for rank, ((place, row), of_user) in enumerate(zip(rows, metadata, strict=True), 1)
+    ]
+
+
+def _way(query: Embedded, target: Modality, route: Route) -> tuple[str, ...]:
+    carried = (f"{part} carried over from {way.source.name}" for part, way in route.crossings.items())
+    return (f"{'+'.join(query.modalities) or 'vector'}→{target} in {route.space.name}", *carried)
 
 
 def _path(store: Reading, row: Row) -> Path | None:
@@ -65,8 +64,10 @@ def _path(store: Reading, row: Row) -> Path | None:
 
 
 def _properties(row: Row) -> Metadata:
-    of_file: dict[str, Any] = {"size": row.size, "modified": _modified(row.mtime_ns)}
-    return {name: value for name, value in of_file.items() if value is not None} | row.properties
+    if row.size is None:
+        return row.properties
+    modified = _modified(row.mtime_ns)
+    return {"size": row.size, **({} if modified is None else {"modified": modified}), **row.properties}
 
 
 def _modified(mtime_ns: int | None) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -46,6 +48,8 @@ class Searcher:
         self._survivors = Survivors()
         self._tables: dict[int, NDArray[np.int64]] = {}
         self._asked: Counter[int] = Counter()
+        self._direct: dict[tuple[tuple[Modality, ...], tuple[Modality, ...]], Mapping[Modality, Route]] = {}
+        self._means: WeakKeyDictionary[Snapshot, dict[tuple[Space, Modality], FloatArray]] = WeakKeyDictionary()
         self._latest: Snapshot | None = None
         self.nearest = Nearest()
 
@@ -68,8 +72,8 @@ class Searcher:
             raise QueryError(f"k must be from 1 to {LARGEST_K}, not {k}")
         steps = rerank.names(self._model.rerank if chain is None else chain)
         query.check(self._model)
-        routes = self._routes(tuple(query.parts), wanted)
-        if query.vector is not None:
+        routes = self._routes(query.modalities, wanted)
+        if query.vector is not None and len(routes) > 1:
             _of_one_space(routes)
         (embedded,) = self._embed([query], routes)
         shown = {
@@ -81,15 +85,13 @@ class Searcher:
         }
         with self._store.view() as view:
             (found,) = self._candidates(view, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
-            rerankers = rerank.make(steps, Context(view, view.snapshot(), self._model, _spaces(routes)))
-            ranked = rerank.apply(rerankers, embedded, found)
-            if slow := [
-                self.nearest.failed[one.id] for one in view.snapshot().structures if one.id in self.nearest.failed
-            ]:
+            ranked = self._reranked(view, embedded, found, routes, steps)
+            failed = self.nearest.failed
+            if failed and (slow := [failed[one.id] for one in view.snapshot().structures if one.id in failed]):
                 shown["slow"] = slow
             if unreached := [str(modality) for modality in wanted if self._is_cut_off(view, query, modality, routes)]:
                 shown["unreached"] = unreached
-            return Hits(hits(view, ranked.take(np.arange(min(k, len(ranked)))), embedded, routes), shown)
+            return Hits(hits(view, ranked.head(k), embedded, routes), shown)
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, chain: str | Sequence[str] | None = None
@@ -103,29 +105,33 @@ class Searcher:
         steps = rerank.names(self._model.rerank if chain is None else chain)
         for query in queries:
             query.check(self._model)
-        if len({tuple(query.parts) for query in queries}) > 1:
+        if len({query.modalities for query in queries}) > 1:
             raise QueryError("questions that are ranked together have parts of the same modalities")
-        routes = self._routes(tuple(queries[0].parts), (modality,)) if queries else {}
+        routes = self._routes(queries[0].modalities, (modality,)) if queries else {}
         ranked: list[NDArray[np.int64]] = []
         with self._store.view() as view:
             for start in range(0, len(queries), TOGETHER):
                 embedded = self._embed(queries[start : start + TOGETHER], routes)
                 found = self._candidates(view, embedded, routes, max(depth, rerank.POOL) if steps else depth, None)
-                rerankers = rerank.make(steps, Context(view, view.snapshot(), self._model, _spaces(routes)))
                 for question, candidates in zip(embedded, found, strict=True):
-                    ranked.append(rerank.apply(rerankers, question, candidates).items[:depth])
+                    ranked.append(self._reranked(view, question, candidates, routes, steps).items[:depth])
             keys = view.keys(np.unique(np.concatenate(ranked)).tolist() if ranked else [])
         return [[keys[item] for item in items.tolist() if item in keys] for items in ranked]
 
-    def _routes(self, asked: Sequence[Modality], wanted: Sequence[Modality]) -> dict[Modality, Route]:
+    def _routes(self, asked: Sequence[Modality], wanted: Sequence[Modality]) -> Mapping[Modality, Route]:
         """The way to each target that can be reached.
 
         Raises:
             BridgeMissing: none can be, for want of a bridge.
             QueryError: none can be.
         """
+        key = (tuple(asked), tuple(wanted))
+        if key in self._direct:
+            return self._direct[key]
         found = {modality: route(self._model, asked, modality, self._bridges) for modality in wanted}
         routes = {modality: way for modality, way in found.items() if way is not None}
+        if len(routes) == len(wanted) and not any(way.crossings for way in routes.values()):
+            self._direct[key] = routes  # what crosses no bridge stays so, whatever is fitted later
         if not routes:
             way = f"{' and '.join(asked) or 'a vector'} → {', '.join(wanted)}"
             if any(joins(self._model, asked, modality) for modality in wanted):
@@ -139,13 +145,15 @@ class Searcher:
 
     def _is_cut_off(self, view: View, query: Query, target: Modality, routes: Mapping[Modality, Route]) -> bool:
         """Whether only a bridge is missing on the way to a target of which the index has something."""
-        if target in routes or not joins(self._model, tuple(query.parts), target):
+        if target in routes or not joins(self._model, query.modalities, target):
             return False
         snapshot, spaces = view.snapshot(), (head.space for head in self._model.heads)
         return any(shard.live for s in spaces for shard in snapshot.of("vectors", s.name, s.version, target))
 
     def _embed(self, queries: Sequence[Query], routes: Mapping[Modality, Route]) -> list[Embedded]:
         """The questions, by the encoders that the routes begin with."""
+        if not any(query.parts for query in queries):
+            return embed(queries, self._model, {})
         needed: dict[Modality, set[str]] = defaultdict(set)
         heads = {head.space: head for head in self._model.heads}
         for way in routes.values():
@@ -181,13 +189,12 @@ class Searcher:
             space = way.space
             shards = snapshot.of("vectors", space.name, space.version, modality)
             vectors = np.stack([query.along(way, centre) for query in queries])
-            centres = vectors @ _mean(shards, space.dim)
+            centres = vectors @ self._centre(snapshot, space, modality)
             allowed = None if where is None else self._survivors.rows(where, view, shards)
             asked = str(*queries[0].modalities) if len(queries[0].modalities) == 1 else ""
             for number, found in enumerate(self._items(view, shards, vectors, k, allowed, modality, asked)):
-                parts[number].append(found.take(np.arange(len(found)), found.cosines - centres[number]))
-        merged = [merge(part) for part in parts]
-        return [one.take(np.arange(min(k, len(one)))) for one in merged]
+                parts[number].append(replace(found, scores=found.cosines - centres[number]))
+        return [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
 
     def _items(
         self,
@@ -209,7 +216,7 @@ class Searcher:
             best = self.nearest.top(view.snapshot(), shards, vectors[left], max(fetch, 1), asked=asked, allowed=allowed)
             for number, found in zip(left.tolist(), best, strict=True):
                 candidates = self._group(view, shards, found, modality)
-                results[number] = candidates.take(np.arange(min(k, len(candidates))))
+                results[number] = candidates.head(k)
                 if len(candidates) < k and fetch < rows and len(found.offsets) >= fetch:
                     rest.append(number)
             left = np.array(rest, np.int64)
@@ -218,16 +225,21 @@ class Searcher:
 
     def _group(self, view: View, shards: Sequence[Shard], found: exact.Found, modality: Modality) -> Candidates:
         """Segments become items; each item keeps its first, that is its best, segment."""
-        ids = np.full((len(found.offsets), 2), -1, np.int64)
-        for shard in shards:
-            places = np.flatnonzero(found.shards == shard.id)
-            if len(places):
-                ids[places] = self._ids(view, shard, found.offsets[places])
-        live = np.flatnonzero(ids[:, 0] >= 0)
-        _, first = np.unique(ids[live, 1], return_index=True)
-        kept = live[np.sort(first)]
-        cosines = found.cosines[kept]
-        return Candidates(ids[kept, 1], ids[kept, 0], np.array([modality] * len(kept), object), cosines, cosines)
+        if len(shards) == 1:
+            ids = self._ids(view, shards[0], found.offsets)
+        else:
+            ids = np.full((len(found.offsets), 2), -1, np.int64)
+            for shard in shards:
+                places = np.flatnonzero(found.shards == shard.id)
+                if len(places):
+                    ids[places] = self._ids(view, shard, found.offsets[places])
+        segments, items, cosines = ids[:, 0], ids[:, 1], found.cosines
+        if segments.min(initial=0) < 0 or len(set(items.tolist())) < len(items):
+            live = np.flatnonzero(segments >= 0)
+            _, first = np.unique(items[live], return_index=True)
+            kept = live[np.sort(first)]
+            segments, items, cosines = segments[kept], items[kept], cosines[kept]
+        return Candidates(items, segments, np.array([modality] * len(items), object), cosines, cosines)
 
     def _ids(self, view: View, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Segment and item ids `(n, 2)` of rows; -1 for rows that the catalog does not know.
@@ -248,6 +260,22 @@ class Searcher:
         if len(unknown):
             found[unknown] = _located(view, shard, offsets[unknown])
         return found
+
+    def _reranked(
+        self, view: View, query: Embedded, found: Candidates, routes: Mapping[Modality, Route], steps: Sequence[str]
+    ) -> Candidates:
+        if not steps:
+            return found
+        context = Context(view, view.snapshot(), self._model, {modality: way.space for modality, way in routes.items()})
+        return rerank.apply(rerank.make(steps, context), query, found)
+
+    def _centre(self, snapshot: Snapshot, space: Space, modality: Modality) -> FloatArray:
+        """The mean vector `(dim,)` of a modality, worked out once for each version."""
+        means = self._means.setdefault(snapshot, {})
+        if (space, modality) not in means:
+            shards = snapshot.of("vectors", space.name, space.version, modality)
+            means[space, modality] = _mean(shards, space.dim)
+        return means[space, modality]
 
     def _forget(self, snapshot: Snapshot) -> None:
         """Drop the tables of shards that are gone; an older view that still asks reads them again."""
@@ -272,10 +300,6 @@ def _of_one_space(routes: Mapping[Modality, Route]) -> None:
     if len(names) > 1:
         listed = " or ".join(f"{', '.join(modalities)} ({name})" for name, modalities in names.items())
         raise QueryError(f"a vector is of one space: name targets of the space that it is of, {listed}")
-
-
-def _spaces(routes: Mapping[Modality, Route]) -> dict[Modality, Space]:
-    return {modality: way.space for modality, way in routes.items()}
 
 
 def _mean(shards: Sequence[Shard], dim: int, prior: int = PRIOR) -> FloatArray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +22,14 @@ _HYDRATE = (
     "FROM segments s JOIN items i ON i.id = s.item_id LEFT JOIN files f ON f.id = i.file_id WHERE s.id IN"
 )
 
+_PROPERTIES = ("width", "height", "seconds", "characters", "pages", "taken")
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the catalog knows of a segment, its item and its file; `path` and `root_id` are None without a file."""
+
+class Row(NamedTuple):
+    """What the catalog knows of a segment, its item and its file; `path` and `root_id` are None without a file.
+
+    A tuple and no dataclass: ten are made for every search.
+    """
 
     segment_id: int
     item_id: int
@@ -58,8 +61,8 @@ class Row:
     @property
     def properties(self) -> dict[str, Any]:
         """What is known of the item's media."""
-        names = ("width", "height", "seconds", "characters", "pages", "taken")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        values = (self.width, self.height, self.seconds, self.characters, self.pages, self.taken)
+        return {name: value for name, value in zip(_PROPERTIES, values, strict=True) if value is not None}
 
 
 class Reading(ABC):
@@ -127,7 +130,7 @@ class Reading(ABC):
         found: dict[int, Row] = {}
         for some in _chunks(segment_ids):
             for values in self.query(f"{_HYDRATE} ({_marks(some)})", some):
-                found[values[0]] = Row(*values)
+                found[values[0]] = Row._make(values)
         return found
 
     def keys(self, item_ids: Sequence[int]) -> dict[int, str]:

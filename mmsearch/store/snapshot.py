@@ -68,9 +68,9 @@ class Shard:
         return self.rows - len(self.dead)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All shards of one catalog version."""
+    """All shards of one catalog version. What is worked out from it can be kept with it: it is hashed as an object."""
 
     version: int
     shards: tuple[Shard, ...]
@@ -88,12 +88,15 @@ class Snapshot:
 
     def of(self, kind: str, name: str, version: str, modality: str) -> tuple[Shard, ...]:
         """The shards of one space's vectors or one encoder's features, of one modality."""
-        asked = (kind, name, version, modality)
-        return tuple(
-            shard
-            for shard in self.shards
-            if (shard.group.kind, shard.group.name, shard.group.version, shard.group.modality) == asked
-        )
+        return self._groups.get((kind, name, version, str(modality)), ())
+
+    @cached_property
+    def _groups(self) -> dict[tuple[str, str, str, str], tuple[Shard, ...]]:
+        found: dict[tuple[str, str, str, str], tuple[Shard, ...]] = {}
+        for shard in self.shards:
+            key = (shard.group.kind, shard.group.name, shard.group.version, shard.group.modality)
+            found[key] = (*found.get(key, ()), shard)
+        return found
 
     def structures_of(self, some: Sequence[Shard]) -> tuple[Standing, ...]:
         """The approximate structures over rows of the group that these shards are of."""
