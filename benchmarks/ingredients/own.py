@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ingredients import made, vectors
 from ingredients.peers import Ask, K, Peer, size_of
 
-EFFORTS, FETCHES = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128), (20, 40, 80, 160, 320)
-LEAST, MOST = 0.9, 0.999  # recall of the structure's settings that the whole way is asked with
+EFFORTS, FETCHES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256), (20, 40, 80, 160, 320)
+LEAST, USEFUL = 0.93, 8  # recall of the structure's settings that the whole way is asked with, and how many
 SHARES = (0.5, 0.1, 0.01, 0.001)
+TRIED = 100  # questions that settings are chosen with
+WANTED = 0.95
 FILTERED = 60  # questions that are asked with each filter
 DEAD = 0.2
 
@@ -86,7 +90,8 @@ def peers(rows: np.ndarray, questions: dict[str, np.ndarray], extra: list[str]) 
     import mmsearch
     from mmsearch import Record
 
-    with tempfile.TemporaryDirectory() as folder, mmsearch.open(Path(folder) / "index", model="lite") as index:
+    model = "lite" if rows.shape[1] != made.DIM else made.register()
+    with tempfile.TemporaryDirectory() as folder, mmsearch.open(Path(folder) / "index", model=model) as index:
         start = time.perf_counter()
         index.add_items(Record(id=str(i), vectors={"image": row}, metadata={"number": i}) for i, row in enumerate(rows))
         added, own = time.perf_counter() - start, Own(index, rows)
@@ -107,7 +112,9 @@ def peers(rows: np.ndarray, questions: dict[str, np.ndarray], extra: list[str]) 
             "mmsearch exact, hits", "ours, hits", added, 0, size_of(folder),
             lambda: ((one, own.hits(one)) for one in ("0/0",)),
         )  # fmt: skip
-        least = next((one for one in useful if _recall(own, one, questions["text"]) >= 0.95), useful[-1])
+        asked = questions["text"][:TRIED]
+        truth = vectors.nearest(asked, rows, K)
+        least = next((one for one in useful if _recall(own, one, asked, truth) >= WANTED), useful[-1])
         own.settle(*map(int, least.split("/")))
         extra.append(_filtered(own, questions, f"all rows alive, setting {least}"))
         gone = np.random.default_rng(5).choice(len(rows), int(DEAD * len(rows)), replace=False)
@@ -116,19 +123,19 @@ def peers(rows: np.ndarray, questions: dict[str, np.ndarray], extra: list[str]) 
 
 
 def _useful(own: Own, settings: list[str], questions: dict[str, np.ndarray]) -> list[str]:
-    """Settings near the recall that is wanted in either direction, by rising cost."""
-    found = []
-    for one in settings:
-        recalls = [_recall(own, one, some) for some in questions.values()]
-        if any(LEAST <= recall <= MOST for recall in recalls):
-            found.append(one)
-    return sorted(found, key=lambda one: int(one.split("/")[0]) * 2 + int(one.split("/")[1]))[:12] or settings[-1:]
+    """The cheapest settings near the recall that is wanted, for each direction."""
+    tried = {asked: (some[:TRIED], vectors.nearest(some[:TRIED], own.rows, K)) for asked, some in questions.items()}
+    ordered = sorted(settings, key=lambda one: 4 * int(one.split("/")[0]) + int(one.split("/")[1]))
+    found: dict[str, None] = {}
+    for asked in tried:
+        enough = (one for one in ordered if _recall(own, one, *tried[asked]) >= LEAST)
+        found |= dict.fromkeys(itertools.islice(enough, USEFUL))
+    return list(found) or ordered[-1:]
 
 
-def _recall(own: Own, setting: str, questions: np.ndarray) -> float:
-    ask, some = own.labels(setting), questions[:100]
-    truth = np.argsort(-(some @ own.rows.T), axis=1)[:, :K]
-    return float(np.mean([np.isin(right, ask(one[None])).mean() for one, right in zip(some, truth, strict=True)]))
+def _recall(own: Own, setting: str, questions: np.ndarray, truth: np.ndarray) -> float:
+    ask = own.labels(setting)
+    return float(np.mean([np.isin(right, ask(one[None])).mean() for one, right in zip(questions, truth, strict=True)]))
 
 
 def _filtered(own: Own, questions: dict[str, np.ndarray], title: str, gone: np.ndarray | None = None) -> str:
@@ -153,12 +160,15 @@ def _filtered(own: Own, questions: dict[str, np.ndarray], title: str, gone: np.n
     for name, order in orders.items():
         for share in shares if name == "random" else SHARES:
             mask = alive & (order >= np.quantile(order, 1 - share))
-            for asked, some in questions.items():
+            left = np.flatnonzero(mask)
+            for asked, every in questions.items():
+                some = every[:FILTERED]
+                truth = left[vectors.nearest(some, own.rows[left], K)]
                 cells = []
                 for survivors in (kept, 0, len(own.rows) + 1):
                     nearest.SURVIVORS = survivors
                     try:
-                        cells.append(_asked(own, places, some[:FILTERED], mask, filtered=share < 1))
+                        cells.append(_asked(own, places, some, truth, mask if share < 1 else None))
                     finally:
                         nearest.SURVIVORS = kept
                 decided, structure, scan = cells
@@ -171,15 +181,13 @@ def _filtered(own: Own, questions: dict[str, np.ndarray], title: str, gone: np.n
 
 
 def _asked(
-    own: Own, places: dict[int, np.ndarray], questions: np.ndarray, mask: np.ndarray, *, filtered: bool
+    own: Own, places: dict[int, np.ndarray], questions: np.ndarray, truth: np.ndarray, mask: np.ndarray | None
 ) -> tuple[float, float, float]:
     """Recall@10, median seconds, and seconds of the first question, which prepares the filter."""
     snapshot, shards = own.shards()
     allowed = None
-    if filtered:
+    if mask is not None:
         allowed = {id_: np.flatnonzero((rows >= 0) & mask[rows]) for id_, rows in places.items()}
-    left = np.flatnonzero(mask)
-    truth = left[np.argsort(-(questions @ own.rows[left].T), axis=1)[:, :K]]
     shares, times = [], []
     for question, right in zip(questions, truth, strict=True):
         start = time.perf_counter()

@@ -12,6 +12,7 @@ import numpy as np
 CENTRES, RANK, SPREAD = 4000, 64, 0.55
 OFF_CENTRE = 1.2  # norm of the mean, beside about 2 of what is spread around it
 WORLD = 7
+BLOCK = 50_000  # rows compared at once
 
 
 def image(n: int, seed: int, dim: int) -> np.ndarray:
@@ -28,6 +29,17 @@ def text(n: int, seed: int, dim: int) -> np.ndarray:
     turn = np.linalg.qr(np.eye(dim) + 0.02 * world.standard_normal((dim, dim)))[0].astype(np.float32)
     latent = _latent(n, seed) + 0.3 * _latent(n, seed + 5)
     return _unit((latent @ basis) @ turn + _mean(world, dim) + _noise(n, dim, seed, 0.03))
+
+
+def nearest(questions: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+    """Places `(q, k)` of the rows `(n, d)` with the largest inner products, largest first."""
+    places, scores = np.empty((len(questions), 0), np.int64), np.empty((len(questions), 0), np.float32)
+    for start in range(0, len(rows), BLOCK):
+        found = questions @ rows[start : start + BLOCK].T
+        some = np.argpartition(-found, min(k, found.shape[1]) - 1, axis=1)[:, :k]
+        places = np.concatenate([places, some + start], axis=1)
+        scores = np.concatenate([scores, np.take_along_axis(found, some, axis=1)], axis=1)
+    return np.take_along_axis(places, np.argsort(-scores, axis=1)[:, :k], axis=1)
 
 
 def _latent(n: int, seed: int) -> np.ndarray:

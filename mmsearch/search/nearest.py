@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 TUNED_FOR = 26  # rows that ten answers are chosen from: for each answer the best of its segments
-SURVIVORS = 50_000  # a filter that leaves no more rows than this has all of them scored
+SURVIVORS = 10_000  # a filter that leaves no more rows than this has all of them scored
 SHARE = 0.1  # nor is a structure worth it when so large a share of its rows would be looked at
 KEPT = 8  # filters remembered
 PLANS = 32  # ways of asking remembered
