@@ -58,9 +58,13 @@ class Columns:
     def entry(self, values: Mapping[str, Any], number: str) -> dict[str, Any]:
         """The entry of a row with these `values`, its vector left out; `number` is its id if no column is."""
         key = number if self.id is None else values.get(self.id)
-        hidden = {self.vector, None if self.id in TELLING else self.id}
-        kept = [name for name in values if name not in hidden] if self.metadata is None else self.metadata
-        found = {name: values[name] for name in kept if values.get(name) is not None}
+        if self.metadata is not None:
+            found = {name: value for name in self.metadata if (value := values.get(name)) is not None}
+        else:
+            vector, hidden = self.vector, None if self.id in TELLING else self.id
+            found = {
+                name: value for name, value in values.items() if value is not None and name != hidden and name != vector
+            }
         return {"id": key, "modality": self.modality, "metadata": found}
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from mmsearch.embedding import vector_group
 from mmsearch.errors import ModelMismatch
 from mmsearch.exchange import rows
-from mmsearch.store.changes import NewItem, NewSegment, Put, Remove
+from mmsearch.store.bulk import PutRows
+from mmsearch.store.changes import NewItem, NewSegment, Put
 from mmsearch.types import Failure, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
 
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
     from mmsearch.store.shard import Group
     from mmsearch.store.store import Store
     from mmsearch.store.writer import Writer
+
+    _Row: TypeAlias = tuple[str, dict[str, Any], int, Group]  # id, entry, place in the batch, where it belongs
+    _Part: TypeAlias = tuple[dict[str, Any], NDArray[np.float32], Group]  # of an item: entry, vector, where it belongs
 
 NAMED = 1000  # failures; beyond, they are counted
 UNIT = 1e-5  # a vector whose norm is so close to 1 stays as it is, bit by bit
@@ -54,8 +62,29 @@ class Loaded:
     seconds: float
 
 
+@dataclass(slots=True)
+class _Ready:
+    """Items that can be committed, what was rejected before them, and how many rows of the source these were.
+
+    Attributes:
+        keys: of the items.
+        segments: of each item; one, if it is empty.
+        changes: what puts some of the items, given their places.
+        rejected: numbers of rows, their ids, and why.
+        done: rows of the source.
+    """
+
+    done: int
+    keys: list[str] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    changes: Callable[[list[int]], list[Change | PutRows]] = lambda _: []
+    rejected: list[tuple[int, object, str]] = field(default_factory=list)
+
+
 class Load:
     """One import. Make it, call `run` once, and drop it.
+
+    The next rows are read and checked in a thread of their own while the last ones are written.
 
     Args:
         store: the index.
@@ -83,8 +112,13 @@ class Load:
         """
         started = time.perf_counter()
         self._check_model(source)
-        for items in self._items(source):
-            self._commit(items)
+        with closing(self._ready(source)) as parts, ThreadPoolExecutor(1, "mmsearch-load") as ahead:
+            coming = ahead.submit(next, parts, None)
+            while (ready := coming.result()) is not None:
+                coming = ahead.submit(next, parts, None)
+                self._commit(ready)
+                if self._progress is not None:
+                    self._progress("importing", ready.done, source.rows)
         return Loaded(
             self._added, self._replaced, self._segments, self._rejected, tuple(self._failed),
             time.perf_counter() - started,
@@ -99,52 +133,53 @@ class Load:
                         f"{about.get('version')}, not {head.space.version}"
                     )
 
-    def _items(self, source: Source) -> Iterator[list[NewItem]]:
+    def _ready(self, source: Source) -> Generator[_Ready, None, None]:
         """Items in batches; one whose rows go on in the next batch is kept for that."""
         dims = {head.space.dim for head in self._model.heads}
         if len(dims) != 1:
             raise ModelMismatch(f"the spaces of {self._model.name} have vectors of different lengths: {sorted(dims)}")
         (dim,) = dims
-        last: tuple[str, list[tuple[dict[str, Any], NDArray[np.float32], Group]]] | None = None
+        last: tuple[str, list[_Part]] | None = None
         for batch in source.batches(dim):
+            rejected: list[tuple[int, object, str]] = []
+            done = batch.first + len(batch.entries)
+            unit, norms = _unit(batch.vectors)
+            usable = self._usable(batch, norms, rejected)
+            if not source.joins:
+                yield _alone(list(usable), unit, done, rejected)
+                continue
             items = []
-            usable = self._usable(batch)
-            for key, some in groupby(usable, key=lambda row: row[0]["id"]) if source.joins else _alone(usable):
-                parts = list(some)
-                if last is not None and last[0] == key and source.joins:
+            for key, some in groupby(usable, key=itemgetter(0)):
+                parts = [(entry, unit[i], group) for _, entry, i, group in some]
+                if last is not None and last[0] == key:
                     last[1].extend(parts)
                     continue
                 if last is not None:
                     items.append(_item(*last))
                 last = key, parts
-            yield items
-            if self._progress is not None:
-                self._progress("importing", batch.first + len(batch.entries), source.rows)
+            yield _joined(items, done, rejected)
         if last is not None:
-            yield [_item(*last)]
+            yield _joined([_item(*last)], source.rows, [])
 
-    def _usable(self, batch: Batch) -> Iterator[tuple[dict[str, Any], NDArray[np.float32], Group]]:
-        wide = np.asarray(batch.vectors, np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-            unit = (wide / np.where(norms > 0, norms, 1.0)[:, None]).astype(np.float32)
-        kept = np.abs(norms - 1) <= UNIT
-        unit[kept] = wide[kept]
-        for i, (entry, norm) in enumerate(zip(batch.entries, norms, strict=True)):
+    def _usable(
+        self, batch: Batch, norms: NDArray[np.float64], rejected: list[tuple[int, object, str]]
+    ) -> Iterator[_Row]:
+        """The rows that can be used; why the others cannot is added to `rejected`."""
+        for i, (entry, norm) in enumerate(zip(batch.entries, norms.tolist(), strict=True)):
             key = entry.get("id")
             group = self._group(entry.get("modality"), entry.get("space"))
             if i in batch.wrong:
-                self._reject(batch.first + i, key, batch.wrong[i])
-            elif not np.isfinite(norm) or norm == 0:
-                self._reject(
-                    batch.first + i, key, "its vector is all zero" if norm == 0 else "its vector is not finite"
-                )
+                wrong = batch.wrong[i]
+            elif norm == 0 or not math.isfinite(norm):
+                wrong = "its vector is all zero" if norm == 0 else "its vector is not finite"
             elif key is None or key == "" or not isinstance(key, (str, int)):
-                self._reject(batch.first + i, None, "it has no id")
+                key, wrong = None, "it has no id"
             elif isinstance(group, str):
-                self._reject(batch.first + i, key, group)
+                wrong = group
             else:
-                yield {**entry, "id": str(key)}, unit[i], group
+                yield str(key), entry, i, group
+                continue
+            rejected.append((batch.first + i, key, wrong))
 
     def _group(self, modality: Any, space: Any) -> Group | str:  # noqa: ANN401  (whatever a file says)
         """Where a vector belongs, or why it belongs nowhere."""
@@ -162,26 +197,22 @@ class Load:
         there = ", ".join(one.name for one in spaces) or "none"
         return f"the model {self._model.name} has no single space {space or ''} for {modality}; there is: {there}"
 
-    def _commit(self, items: list[NewItem]) -> None:
-        known = self._known([item.key for item in items if item.key is not None])
-        changes: list[Change] = []
-        replaced: list[int] = []
-        here: set[str] = set()
-        for item in items:
-            assert item.key is not None
-            if item.key in here or known.get(item.key, 0) > self._before:
-                self._reject(None, item.key, "its id came before in the same source", len(item.segments))
-                continue
-            here.add(item.key)
-            if item.key in known:
-                replaced.append(known[item.key])
-            changes.append(Put((item,)))
-        if replaced:  # at once: six times as fast as one by one
-            changes.insert(0, Remove(tuple(replaced)))
-        if changes:
-            self._segments += self._writer.commit(changes)
-            self._replaced += len(replaced)
-            self._added += len(here) - len(replaced)
+    def _commit(self, ready: _Ready) -> None:
+        for number, key, reason in ready.rejected:
+            self._reject(f"row {number}: {reason}", key)
+        known = self._known(ready.keys)
+        fresh: dict[str, int] = {}
+        for i, key in enumerate(ready.keys):
+            if key in fresh or known.get(key, 0) > self._before:
+                count = ready.segments[i] if ready.segments else 1
+                self._reject("its id came before in the same source", key, count)
+            else:
+                fresh[key] = i
+        if fresh:
+            self._segments += self._writer.commit(ready.changes(list(fresh.values())))
+            replaced = sum(key in fresh for key in known)
+            self._replaced += replaced
+            self._added += len(fresh) - replaced
 
     def _known(self, keys: list[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -191,44 +222,82 @@ class Load:
             found |= dict(self._store.query(f"SELECT key, id FROM items WHERE key IN ({marks})", some))
         return found
 
-    def _reject(self, number: int | None, key: object, reason: str, count: int = 1) -> None:
+    def _reject(self, reason: str, key: object, count: int = 1) -> None:
         self._rejected += count
         if len(self._failed) < NAMED:
-            where = "" if number is None else f"row {number}: "
-            self._failed.append(Failure(None, None if key is None else str(key), f"{where}{reason}"))
+            self._failed.append(Failure(None, None if key is None else str(key), reason))
 
 
-def _alone(usable: Iterator[Any]) -> Iterator[tuple[str, list[Any]]]:
-    return ((row[0]["id"], [row]) for row in usable)
+def _unit(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Vectors `(n, d)` of unit norm, and what their norms `(n,)` were; without meaning where that is 0 or infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64, casting="same_kind"))
+        others = np.flatnonzero(~(np.abs(norms - 1) <= UNIT))
+        unit = np.asarray(vectors, np.float32) if len(others) == 0 else np.array(vectors, np.float32)
+        if len(others):
+            lengths = np.where(norms[others] > 0, norms[others], 1.0)
+            unit[others] = vectors[others].astype(np.float64) / lengths[:, None]
+    return unit, norms
 
 
-def _item(key: str, parts: list[tuple[dict[str, Any], NDArray[np.float32], Group]]) -> NewItem:
+def _alone(found: list[_Row], unit: NDArray[np.float32], done: int, rejected: list[tuple[int, object, str]]) -> _Ready:
+    """Rows that are items each; they are all of one group, as a source has one modality then, and names no spaces."""
+
+    def changes(places: list[int]) -> list[Change | PutRows]:
+        some = found if len(places) == len(found) else [found[i] for i in places]
+        entries = [entry for _, entry, _, _ in some]
+        rows = unit if len(some) == len(unit) else unit[[i for _, _, i, _ in some]]
+        return [
+            PutRows(
+                [key for key, *_ in some], [entry["metadata"] for entry in entries],
+                [entry.get("excerpt") for entry in entries], some[0][3], rows,
+            )
+        ]  # fmt: skip
+
+    return _Ready(done, [key for key, *_ in found], [], changes, rejected)
+
+
+def _joined(items: list[NewItem], done: int, rejected: list[tuple[int, object, str]]) -> _Ready:
+    keys = [str(item.key) for item in items]
+    segments = [len(item.segments) for item in items]
+    return _Ready(done, keys, segments, lambda places: [Put((items[i],)) for i in places], rejected)
+
+
+def _item(key: str, parts: list[_Part]) -> NewItem:
     """An item of rows of one id: neighbours of one place in different spaces are one segment."""
     segments: list[tuple[tuple[Any, ...], dict[Group, NDArray[np.float32]]]] = []
     for entry, vector, group in parts:
-        place = tuple(entry.get(name) for name in rows.PLACE)
-        if not segments or segments[-1][0] != place or group in segments[-1][1]:
-            segments.append((place, {}))
-        segments[-1][1][group] = vector
+        place = tuple(map(entry.get, rows.PLACE))
+        if segments and segments[-1][0] == place and group not in segments[-1][1]:
+            segments[-1][1][group] = vector
+        else:
+            segments.append((place, {group: vector}))
     first = parts[0][0]
-    properties = {
+    properties = first.get("properties")
+    return NewItem(
+        tuple(_segment(place, found) for place, found in segments),
+        key,
+        _properties(properties) if properties else {},
+        first.get("metadata") or {},
+    )
+
+
+def _segment(place: tuple[Any, ...], found: dict[Group, NDArray[np.float32]]) -> NewSegment:
+    modality, start, end, page, began, ended, excerpt = place
+    shown = None if _number(began) is None or _number(ended) is None else (began, ended)
+    return NewSegment(
+        modality, _number(start), _number(end), excerpt if isinstance(excerpt, str) else None, found,
+        page if isinstance(page, int) else None, shown,
+    )  # fmt: skip
+
+
+def _properties(said: dict[str, Any]) -> dict[str, Any]:
+    return {
         name: value
-        for name, value in (first.get("properties") or {}).items()
+        for name, value in said.items()
         if (name in NUMBERS and isinstance(value, (int, float))) or (name == "taken" and isinstance(value, str))
     }
-    made = tuple(
-        NewSegment(
-            modality, _number(start), _number(end), _text(excerpt), found, page if isinstance(page, int) else None,
-            None if _number(began) is None or _number(ended) is None else (began, ended),
-        )
-        for (modality, start, end, page, began, ended, excerpt), found in segments
-    )  # fmt: skip
-    return NewItem(made, key, properties, first.get("metadata") or {})
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -87,7 +87,8 @@ class NpySource:
                 found = list(islice(lines, end - start))
                 if len(found) < end - start:
                     raise MediaError(f"{part.table} has {start + len(found)} rows for {length} vectors")
-                vectors = np.stack([matrix[start:end] for matrix in matrices.values()], axis=1).reshape(-1, dim)
+                some = [matrix[start:end] for matrix in matrices.values()]
+                vectors = some[0] if len(some) == 1 else np.stack(some, axis=1).reshape(-1, dim)
                 yield Batch(first, vectors, *self._entries(found, part, start, columns))
                 first += len(vectors)
             if part.table is not None and next(lines, None) is not None:
@@ -108,9 +109,11 @@ class NpySource:
                     entries.append(own(values))
                 else:
                     entry = columns.entry(values, f"{part.name}:{start + i}")
-                    captions = [values[name] for name in CAPTIONS if isinstance(values.get(name), str)]
-                    shown = captions[0] if captions and modality == "text" else None
-                    entries.append({**entry, "modality": modality, "excerpt": shown})
+                    entry["modality"] = modality
+                    if modality == "text":
+                        captions = (values[name] for name in CAPTIONS if isinstance(values.get(name), str))
+                        entry["excerpt"] = next(captions, None)
+                    entries.append(entry)
         return entries, wrong
 
 

@@ -6,13 +6,16 @@ import json
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import count, groupby, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.errors import IndexDamaged, StoreError
 from mmsearch.store import shard as shards
+from mmsearch.store.bulk import PutRows
 from mmsearch.store.changes import Annotate, Applied, Change, Move, NewItem, Put, Remove
+from mmsearch.store.inserts import PARAMETERS, Inserts
 from mmsearch.store.shard import Group
 
 if TYPE_CHECKING:
@@ -24,12 +27,7 @@ if TYPE_CHECKING:
 
     from mmsearch.types import Metadata
 
-PARAMETERS = 500  # per statement; SQLite allows at least 999
-INSERTED = {
-    "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata", "pages"),
-    "segments": ("id", "item_id", "modality", "start", '"end"', "excerpt", "page", "time_start", "time_end"),
-    "rows": ("shard_id", '"offset"', "segment_id"),
-}
+JSON = json.JSONEncoder(allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Transaction:
         self._sql = connection.exec_driver_sql
         self._folder, self._active, self._shard_rows = folder, active, shard_rows
         last: dict[str, int] = {name: seq for name, seq in self._sql("SELECT name, seq FROM sqlite_sequence")}
-        self._next = {table: last.get(table, 0) + 1 for table in ("files", "items", "segments", "shards")}
+        self._ids = {table: count(last.get(table, 0) + 1) for table in ("files", "items", "segments", "shards")}
         self._added = 0
         # What this commit has put; it may wait to be written, and must be before it is changed. An item or a file of an
         # earlier commit needs no such flush, each of which waits for the disk.
@@ -57,33 +55,16 @@ class Transaction:
         self._files: set[int] = set()
         self._bereft: set[int] = set()  # files that lost an item; without any they are forgotten, to be read again
         self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
-        self._inserts: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        self._inserts = Inserts()
 
-    def apply(self, changes: Sequence[Change]) -> int:
+    def apply(self, changes: Sequence[Change | PutRows]) -> int:
         """Apply `changes` in order; the number of segments added."""
-        for change in changes:
-            match change:
-                case Put():
-                    self._put(change)
-                case Move(file_id, file, metadata):
-                    self._sql(
-                        "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
-                        (file.root_id, file.path, file.size, file.mtime_ns, file.hash, file_id),
-                    )
-                    if metadata is not None:
-                        self._annotate(file_id, metadata)
-                case Annotate(file_id, metadata):
-                    self._annotate(file_id, metadata)
-                case Applied(root_id, folder, signature):
-                    self._sql("INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)", (root_id, folder, signature))
-                case Remove(item_ids, file_ids):
-                    self._flush()
-                    self._remove(item_ids)
-                    for some in _chunks(file_ids):
-                        marks = _marks(some)
-                        found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
-                        self._remove(tuple(found))
-                        self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
+        for are_records, alike in groupby(changes, lambda change: isinstance(change, Put) and change.file is None):
+            if are_records:
+                self._records(item for put in alike if isinstance(put, Put) for item in put.items)
+            else:
+                for change in alike:
+                    self._change(change)
         self._flush()
         for some in _chunks(tuple(self._bereft)):
             self._sql(
@@ -92,6 +73,32 @@ class Transaction:
                 some,
             )
         return self._added
+
+    def _change(self, change: Change | PutRows) -> None:
+        match change:
+            case Put():
+                self._put(change)
+            case PutRows():
+                self._put_rows(change)
+            case Move(file_id, file, metadata):
+                self._sql(
+                    "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
+                    (file.root_id, file.path, file.size, file.mtime_ns, file.hash, file_id),
+                )
+                if metadata is not None:
+                    self._annotate(file_id, metadata)
+            case Annotate(file_id, metadata):
+                self._annotate(file_id, metadata)
+            case Applied(root_id, folder, signature):
+                self._sql("INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)", (root_id, folder, signature))
+            case Remove(item_ids, file_ids):
+                self._flush()
+                self._remove(item_ids)
+                for some in _chunks(file_ids):
+                    marks = _marks(some)
+                    found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
+                    self._remove(tuple(found))
+                    self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
 
     def _annotate(self, file_id: int, metadata: Metadata) -> None:
         if file_id in self._files:
@@ -120,16 +127,62 @@ class Transaction:
                 (file_id, file.root_id, file.path, file.size, file.mtime_ns, file.hash, put.error, file.reader),
             )
         for number, item in enumerate(put.items):
+            if item.key is not None:
+                self._replace({item.key})
             self._item(item, item.key or (keys[number] if keys else secrets.token_hex(10)), file_id)
 
+    def _records(self, items: Iterable[NewItem]) -> None:
+        """Add items without a file; those whose keys are there are replaced, as many as can be at once."""
+        some: list[NewItem] = []
+        keys: set[str] = set()
+        for item in items:
+            if item.key is not None and item.key in keys:
+                self._add(some, keys)
+                some, keys = [], set()
+            if item.key is not None:
+                keys.add(item.key)
+            some.append(item)
+        self._add(some, keys)
+
+    def _add(self, items: list[NewItem], keys: set[str]) -> None:
+        self._replace(keys)
+        for item in items:
+            self._item(item, item.key or secrets.token_hex(10), None)
+
+    def _put_rows(self, put: PutRows) -> None:
+        keys = set(put.keys)
+        if len(keys) < len(put.keys):
+            raise StoreError("the keys of rows that are put at once must differ")
+        self._flush()
+        self._replace(keys)
+        ids = [(self._id("items"), self._id("segments")) for _ in put.keys]
+        nothing = repeat(None)
+        self._inserts.rows["items"] += zip(
+            (item_id for item_id, _ in ids), put.keys, *[nothing] * 6, map(_json, put.metadata), nothing, strict=False
+        )
+        self._inserts.rows["segments"] += (
+            (segment_id, item_id, put.group.modality, None, None, excerpt, None, None, None)
+            for (item_id, segment_id), excerpt in zip(ids, put.excerpts, strict=True)
+        )
+        self._added += len(ids)
+        self._append_rows(put.group, [segment_id for _, segment_id in ids], put.rows)
+
+    def _replace(self, keys: set[str]) -> None:
+        """Remove what has these keys: they are about to be put."""
+        if not keys.isdisjoint(self._keys):
+            self._flush()
+        self._keys |= keys
+        self._remove(
+            tuple(
+                id_
+                for some in _chunks(tuple(keys))
+                for id_ in self._sql(f"SELECT id FROM items WHERE key IN ({_marks(some)})", some).scalars()
+            )
+        )
+
     def _item(self, item: NewItem, key: str, file_id: int | None) -> None:
-        if item.key is not None:
-            if key in self._keys:
-                self._flush()
-            self._keys.add(key)
-            self._remove(tuple(self._sql("SELECT id FROM items WHERE key = ?", (key,)).scalars()))
         item_id, properties = self._id("items"), item.properties
-        self._inserts["items"].append(
+        self._inserts.rows["items"].append(
             (
                 item_id, key, file_id, properties.get("width"), properties.get("height"), properties.get("seconds"),
                 properties.get("characters"), properties.get("taken"), _json(item.metadata), properties.get("pages"),
@@ -137,18 +190,12 @@ class Transaction:
         )  # fmt: skip
         for segment in item.segments:
             segment_id = self._id("segments")
-            self._inserts["segments"].append(
+            self._inserts.rows["segments"].append(
                 (
-                    segment_id,
-                    item_id,
-                    segment.modality,
-                    segment.start,
-                    segment.end,
-                    segment.excerpt,
-                    segment.page,
+                    segment_id, item_id, segment.modality, segment.start, segment.end, segment.excerpt, segment.page,
                     *(segment.time or (None, None)),
-                )  # fmt: skip
-            )
+                )
+            )  # fmt: skip
             self._added += 1
             for group, row in segment.rows.items():
                 self._pending[group].append((segment_id, row))
@@ -157,14 +204,16 @@ class Transaction:
         """Write all new rows to the active shards and force them to the disk; note where each one lies."""
         for group, pending in self._pending.items():
             ids = [segment_id for segment_id, _ in pending]
-            matrix = np.stack([row for _, row in pending]).astype(group.dtype, copy=False)
-            done = 0
-            while done < len(ids):
-                active = self._active.get(group) or self._new_shard(group)
-                take = min(len(ids) - done, self._shard_rows - active.rows)
-                self._append_to(group, active, ids[done : done + take], matrix[done : done + take])
-                done += take
+            self._append_rows(group, ids, np.stack([row for _, row in pending]))
         self._pending.clear()
+
+    def _append_rows(self, group: Group, ids: list[int], rows: NDArray[Any]) -> None:
+        matrix, done = rows.astype(group.dtype, copy=False), 0
+        while done < len(ids):
+            active = self._active.get(group) or self._new_shard(group)
+            take = min(len(ids) - done, self._shard_rows - active.rows)
+            self._append_to(group, active, ids[done : done + take], matrix[done : done + take])
+            done += take
 
     def _append_to(self, group: Group, active: Active, ids: list[int], matrix: NDArray[Any]) -> None:
         if not np.isfinite(matrix).all():
@@ -172,11 +221,13 @@ class Transaction:
         if not active.path.exists():
             raise IndexDamaged(f"the shard {active.path} is missing: run `mmsearch verify --repair`")
         shards.append(active.path, group, active.rows, matrix)
-        crc = active.crc
-        for block, crc in shards.extend_checksums(group, active.rows, active.crc, matrix):
-            self._sql("INSERT OR REPLACE INTO blocks (shard_id, block, crc) VALUES (?, ?, ?)", (active.id, block, crc))
-        self._inserts["rows"] += [(active.id, active.rows + i, segment_id) for i, segment_id in enumerate(ids)]
-        grown = replace(active, rows=active.rows + len(ids), crc=crc)
+        crcs = list(shards.extend_checksums(group, active.rows, active.crc, matrix))
+        self._sql_many(
+            "INSERT OR REPLACE INTO blocks (shard_id, block, crc) VALUES (?, ?, ?)",
+            [(active.id, block, crc) for block, crc in crcs],
+        )
+        self._inserts.rows["rows"] += [(active.id, active.rows + i, segment_id) for i, segment_id in enumerate(ids)]
+        grown = replace(active, rows=active.rows + len(ids), crc=crcs[-1][1])
         sealed = grown.rows >= self._shard_rows
         self._sql("UPDATE shards SET rows = ?, sealed = ? WHERE id = ?", (grown.rows, int(sealed), active.id))
         self._add_to_total(active.id, group, matrix.sum(axis=0, dtype=np.float64))
@@ -234,22 +285,19 @@ class Transaction:
         """Hand collected rows to SQLite. Rows that wait to be appended are appended first: they have no place yet."""
         if self._pending:
             self._append()
-        for table, columns in INSERTED.items():
-            rows = self._inserts.pop(table, [])
-            self._sql_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({_marks(columns)})", rows)
+        self._inserts.flush(self._sql)
 
     def _sql_many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:
             self._sql(statement, rows)
 
     def _id(self, table: str) -> int:
-        self._next[table] += 1
-        return self._next[table] - 1
+        return next(self._ids[table])
 
 
 def _json(metadata: Any) -> str:  # noqa: ANN401  (JSON values)
     try:
-        return json.dumps(dict(metadata), allow_nan=False)
+        return JSON.encode(dict(metadata))
     except (TypeError, ValueError) as error:
         raise StoreError(f"metadata must be JSON values: {error}") from error
 
@@ -258,5 +306,5 @@ def _marks(values: Iterable[Any]) -> str:
     return ", ".join("?" for _ in values)
 
 
-def _chunks(values: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+def _chunks(values: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
     return (values[i : i + PARAMETERS] for i in range(0, len(values), PARAMETERS))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
     from sqlalchemy import Engine
 
+    from mmsearch.store.bulk import PutRows
     from mmsearch.store.changes import Change
     from mmsearch.store.structures import Setting, Standing
 
@@ -129,7 +130,7 @@ class Writer:
             connection.exec_driver_sql("DELETE FROM sidecars WHERE root_id = ?", (inner,))
             connection.exec_driver_sql("DELETE FROM roots WHERE id = ?", (inner,))
 
-    def commit(self, changes: Sequence[Change]) -> int:
+    def commit(self, changes: Sequence[Change | PutRows]) -> int:
         """Apply `changes` in order, all or none, and return the number of segments added.
 
         Raises:

@@ -7,6 +7,7 @@ file by the file's path and its number within the file. Ids that are made at ran
 import hashlib
 import os
 
+from mmsearch.store.bulk import PutRows
 from mmsearch.store.changes import Move, Put, Remove
 
 
@@ -61,6 +62,8 @@ def describe(changes, cursor):
                 made.append(["file", place(change.file.root_id, change.file.path), items])
             else:
                 made += [["item", item.key, vectors] for item, vectors in zip(change.items, items, strict=True)]
+        elif isinstance(change, PutRows):
+            made += [["item", key, [digest(row)]] for key, row in zip(change.keys, change.rows, strict=True)]
         elif isinstance(change, Move):
             made.append(["move", known(change.file_id), place(change.file.root_id, change.file.path)])
         elif isinstance(change, Remove):
