@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmsearch.cli.standing import standing_json, standing_lines
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -216,6 +218,7 @@ def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts, bridges
         "spaces": identity["spaces"],
         "weights": identity["weights"],
         "bridges": [bridge_json(bridge) for bridge in bridges],
+        "structures": [standing_json(standing) for standing in counts.structures],
     }
 
 
@@ -230,6 +233,9 @@ def info(found: Mapping[str, Any]) -> None:
     console.print(f"  model {found['model']}", highlight=False)
     for bridge in found["bridges"]:
         for line in bridge_lines(bridge):
+            console.print(line, highlight=False)
+    for standing in found["structures"]:
+        for line in standing_lines(standing):
             console.print(line, highlight=False)
 
 

@@ -40,5 +40,5 @@ def compact(
     table.add_row("dead rows dropped", "", str(found.rows_dropped))
     table.add_row("bytes", f"{found.bytes_before:,}", f"{found.bytes_after:,}")
     Console().print(table)
-    if found.uncovered:
-        print("Searches are exact there until `mmsearch optimize` has built its structures again.")
+    if found.then:
+        print(f"{found.uncovered:,} rows lost their structure; searches are exact there until `{found.then}` was run.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
-from mmsearch.errors import QueryError, StoreError
+from mmsearch.errors import IndexLocked, QueryError, StoreError
 from mmsearch.exchange import rows
 from mmsearch.exchange.arrow import pyarrow
 from mmsearch.exchange.selection import Selection
 from mmsearch.store.shard import sync_folder
+from mmsearch.store.writer import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -79,6 +79,7 @@ def export(
         QueryError: the format is unknown, or nothing in the index is of that kind.
         FilterError: the filter makes no sense.
         MissingExtra: pyarrow is needed and not installed.
+        IndexLocked: another process is exporting to the same place.
         StoreError: the destination is there already or cannot be written, or the disk is full.
     """
     place = destination.expanduser().absolute()
@@ -92,10 +93,9 @@ def export(
         about = rows.about(store.model, selection.dim)
         most = view.query("SELECT count(*) FROM segments")[0][0]
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
         done = 0
-        try:
-            sheet = (Parquet if wanted == "parquet" else Npy)(part, selection.dim, about)
+        with _draft(place) as draft:
+            sheet = (Parquet if wanted == "parquet" else Npy)(draft, selection.dim, about)
             with closing(sheet):
                 for page in selection.pages():
                     sheet.write(page)
@@ -104,10 +104,7 @@ def export(
                         progress("exporting", done, max(done, most))
             if os.path.lexists(place):  # by another process, meanwhile
                 raise StoreError(f"{place} is there already; name a new one")
-            part.replace(place)
-        except BaseException:
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
-            raise
+            draft.replace(place)
         sync_folder(place.parent)
         files = [place] if place.is_file() else list(place.iterdir())
         return Exported(place, wanted, done, sum(file.stat().st_size for file in files))
@@ -190,6 +187,26 @@ class Npy:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+@contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """A name for what becomes `place`, in a folder beside it that goes whatever happens, or else the next time."""
+    part = place.with_name(f".{place.name}.part")
+    part.mkdir(exist_ok=True)
+    try:
+        lock = locked(part, wait=0.0)
+    except IndexLocked as error:
+        raise IndexLocked(f"another process is exporting to {place}; try again when it is done") from error
+    draft = part / "whole"
+    try:
+        if draft.is_dir():  # of a process that died
+            shutil.rmtree(draft)
+        draft.unlink(missing_ok=True)
+        yield draft
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        lock.release()
 
 
 @contextmanager

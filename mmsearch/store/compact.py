@@ -36,7 +36,8 @@ class Compacted:
     """What a compaction did.
 
     `bytes` are those of all files of the index folder, the catalog's log included; `uncovered` are rows that had an
-    approximate structure and have none any more, so that they are searched exactly until the next `optimize`.
+    approximate structure and have none any more: they are searched exactly until `then` has been run, the command that
+    comes next, if there is one.
     """
 
     shards_before: int
@@ -45,6 +46,7 @@ class Compacted:
     bytes_before: int
     bytes_after: int
     uncovered: int = 0
+    then: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def compact(
                 dropped = _Compaction(folder, engine).run(dead_share, small)
         finally:
             engine.dispose()
-    return Compacted(shards_before, _shards(index), dropped, before, _bytes(folder), covered - _covered(index))
+    uncovered = covered - _covered(index)
+    then = "mmsearch optimize" if uncovered else ""
+    return Compacted(shards_before, _shards(index), dropped, before, _bytes(folder), uncovered, then)
 
 
 class _Compaction:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmsearch.store import structures
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from mmsearch.store.store import Store
+    from mmsearch.store.structures import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Items and segments, all and by modality; files that could not be read; bytes on disk; roots."""
+    """Items and segments, all and by modality; files that could not be read; bytes on disk; approximate structures."""
 
     items: int
     segments: int
@@ -22,6 +25,7 @@ class Counts:
     bytes: int
     items_by_modality: Mapping[str, int]
     segments_by_modality: Mapping[str, int]
+    structures: tuple[Standing, ...] = ()
 
 
 def count(store: Store) -> Counts:
@@ -37,6 +41,7 @@ def count(store: Store) -> Counts:
         bytes=sum(map(_size, store.folder.rglob("*"))),
         items_by_modality=items,
         segments_by_modality=segments,
+        structures=structures.read(store.query, store.folder),
     )
 
 

@@ -1,6 +1,7 @@
 """`mmsearch optimize` and `audit`, as a user types them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,20 @@ def test_json_has_every_direction(folder):
         (target, asked) for target in ("image", "text") for asked in ("image", "text")
     }
     assert all(one["recall"] >= 0.9 for part in parts for one in part["settings"].values())
+
+
+def test_info_shows_structures(folder):
+    assert json.loads(run("info", "-i", folder, "--json").stdout)["structures"] == []
+    run("optimize", "-i", folder, "--structure", "hnsw", "--recall", "0.9")
+    audited = json.loads(run("audit", "-i", folder, "--json").stdout)["parts"]
+    found = json.loads(run("info", "-i", folder, "--json").stdout)["structures"]
+    assert {one["modality"]: one["asked_by"] for one in found} == {one["modality"]: one["settings"] for one in audited}
+    files = sorted(path.stat().st_size for path in Path(folder).rglob("*.ann"))
+    assert [(one["kind"], one["rows"], one["covered"]) for one in found] == [("hnsw", 500, 500)] * 2
+    assert sorted(one["bytes"] for one in found) == files
+    said = run("info", "-i", folder).stdout
+    assert f"structure hnsw for image in fake: 500 rows, {files[0]:,} bytes" in said
+    assert f"text→image: recall@10 {found[0]['asked_by']['text']['recall']:.3f}" in said
 
 
 def test_questions_come_from_a_file(folder, tmp_path):

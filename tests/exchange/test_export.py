@@ -1,6 +1,9 @@
 """What `export` writes, and that it comes back as it was."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,9 +11,10 @@ import pytest
 
 import mmsearch
 from mmsearch import Record
-from mmsearch.errors import FilterError, ModelMismatch, QueryError, StoreError
+from mmsearch.errors import FilterError, IndexLocked, ModelMismatch, QueryError, StoreError
 from mmsearch.exchange import selection
 from mmsearch.exchange.rows import COLUMNS
+from mmsearch.store.writer import locked
 
 
 @pytest.fixture
@@ -110,6 +114,46 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(full, tmp_path, monkeyp
     with pytest.raises(StoreError, match="cannot write"):
         full.export(tmp_path / "there.parquet" / "out")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out"])
+def test_a_later_export_clears_away_what_a_killed_one_left(full, tmp_path, name):
+    folder, place = full.folder, tmp_path / name
+    before = sorted(tmp_path.iterdir())
+    program = (
+        "import os, signal, sys, mmsearch\n"
+        "stop = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "mmsearch.open(sys.argv[1], create=False).export(sys.argv[2], progress=stop)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, folder, place], check=False).returncode == -signal.SIGKILL
+    (left,) = set(tmp_path.iterdir()) - set(before)
+    assert left.name == f".{name}.part"
+    lock = locked(left, wait=0)
+    with pytest.raises(IndexLocked, match=f"exporting to .*{name}"):
+        full.export(place)
+    lock.release()
+    assert full.export(place).rows > 0
+    assert sorted(tmp_path.iterdir()) == sorted([*before, place])
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out"])
+def test_a_disk_that_fills_up_leaves_nothing(full, tmp_path, name):
+    before = sorted(tmp_path.iterdir())
+    program = (
+        "import resource, signal, sys, mmsearch\n"
+        "index = mmsearch.open(sys.argv[1], create=False)\n"
+        "index.export(sys.argv[2] + '0' + sys.argv[3])\n"  # what is loaded now is not loaded later
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))\n"
+        "try:\n"
+        "    index.export(sys.argv[2] + '1' + sys.argv[3])\n"
+        "except mmsearch.errors.StoreError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", program, full.folder, tmp_path / "a", name]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"cannot write {tmp_path / 'a1'}{name}")
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / f"a0{name}"])
 
 
 def test_vectors_of_another_version_of_the_model_are_refused(full, index, tmp_path):

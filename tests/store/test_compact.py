@@ -316,7 +316,9 @@ def test_structures_go_with_the_last_shard_that_they_cover(store):
     lost = commit_structure(store, "image", first.id)
     kept = commit_structure(store, "image", second.id, third.id)
     remove(store, *map(str, range(150)))
-    compact(store)
+    done = compact(store)
+    assert (done.uncovered, done.then) == (200, "mmsearch optimize")
+    assert (compact(store).uncovered, compact(store).then) == (0, "")
     assert (lost.exists(), kept.exists()) == (False, True)
     assert store.query("SELECT id FROM structures") == [(2,)]
     assert store.query("SELECT structure_id, shard_id FROM covered") == [(2, third.id)]
