@@ -96,10 +96,14 @@ def backup(
         finally:
             lock.release()
     except sqlite3.Error as error:
-        raise StoreError(f"cannot copy the index to {place}: {error}; is the disk full?") from error
+        raise _full(place, error) from error
     except OSError as error:
         raise StoreError(f"cannot copy the index to {place}: {error.strerror} ({error.filename})") from error
     return made
+
+
+def _full(place: Path, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"cannot copy the index to {place}: {error}; is its disk full or failing?")
 
 
 def _check_place(folder: Path, place: Path) -> None:
@@ -149,7 +153,12 @@ class _Copy:
                     source.execute("BEGIN")
                     seen = snapshot.seen(source.execute, self._store.folder)
                     if seen.whole:
-                        self._copy_catalog(source)
+                        try:
+                            self._copy_catalog(source)
+                        except sqlite3.Error as error:
+                            if database.damage(error):
+                                raise
+                            raise _full(self._place, error) from error  # it is the copy that cannot be written
                         return seen
                 finally:
                     pooled.close()  # which rolls back
@@ -160,7 +169,8 @@ class _Copy:
     def _copy_catalog(self, source: sqlite3.Connection) -> None:
         with closing(sqlite3.connect(self._catalog, isolation_level=None)) as made:
             source.backup(made)
-            made.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
+            if made.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":  # all of it in the one file
+                raise StoreError(f"cannot copy the index to {self._place}: its disk is full or failing")
             damage = made.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise IndexDamaged(

@@ -100,7 +100,7 @@ def errors(steps, scenario, per_step, seed):
         if op in ("fsync", "fdatasync"):
             for action in ("fail once", "fail from"):
                 yield from (Fault(scenario, action, op, kind, o, errno.EIO) for o in occurrences)
-        if op in ("rename", "unlink"):
+        if op in ("rename", "unlink", "link"):
             yield from (Fault(scenario, "fail once", op, kind, o, errno.EIO) for o in occurrences)
 
 
@@ -234,7 +234,7 @@ def summary(outcomes):
             "killed": sum(one.status == -signal.SIGKILL for one in some),
             "opened": sum(not one.has("not opened") for one in some),
             "clean": sum(not one.has("not clean") for one in some),
-            "lost": sum(one.has("lost:") for one in some),
+            "lost": sum(one.has("lost:") or one.has("not found") for one in some),
             "half": sum(one.has("half:") for one in some),
             "finished": sum(not one.problems for one in some),
         }

@@ -29,6 +29,7 @@ from mmsearch import Record
 from mmsearch.ann import tune
 from mmsearch.encoders.fake import COLOURS, DIM
 from mmsearch.errors import QueryError, StoreError
+from mmsearch.search.samples import LEAST
 from mmsearch.store import migrations, shard
 from mmsearch.store.repair import repair
 from mmsearch.store.store import Store
@@ -348,7 +349,7 @@ def optimize_index(context, kind):
 
     tune.tune = asked
     try:
-        context.index.optimize(structure=kind)
+        context.index.optimize(structure=kind, texts=[f"question {number}" for number in range(LEAST)])
     finally:
         tune.tune = real
 

@@ -4,6 +4,7 @@ Run with LD_PRELOAD set to the shim. Reads jobs from standard input, a JSON obje
 child's exit status, negative if a signal ended it. A child is the leader of a process group, killed as a whole.
 """
 
+import importlib
 import json
 import os
 import select
@@ -15,11 +16,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import crash_scenarios
-import faiss  # noqa: F401  (children that are forked have it; its threads come with its first use)
 from crash_shim import Shim
+
+PRELOADED = (  # children that are forked have them; the threads of FAISS come with its first use
+    "faiss", "filelock", "numpy.random", "PIL.PngImagePlugin", "soxr", "sqlalchemy.dialects.sqlite", "mmsearch.engine",
+    "mmsearch.ann.build", "mmsearch.encoders.bridge.shelf", "mmsearch.exchange.load", "mmsearch.indexing.removal",
+    "mmsearch.indexing.roots", "mmsearch.media.audio.decode", "mmsearch.media.image.decode", "mmsearch.media.reader",
+    "mmsearch.search.optimize", "mmsearch.search.searcher", "mmsearch.store.backup",
+)  # fmt: skip
 
 
 def main():
+    for name in PRELOADED:
+        importlib.import_module(name)
     print(json.dumps(threading.active_count()), flush=True)
     for line in sys.stdin:
         job = json.loads(line)

@@ -93,6 +93,17 @@ def test_what_was_finished_three_seconds_before_a_kill_is_there(campaign):
     assert due <= there
 
 
+@pytest.mark.parametrize("action", ["fail once", "fail from"])
+def test_the_catalog_of_a_copy_that_keeps_a_log_is_no_copy(campaign, action):
+    """SQLite only answers with the old mode when it fails to change it; what the log holds is not in the file then."""
+    kind = ".plain.part/catalog.sqlite.new"
+    faults = [Fault("snapshot", action, "fdatasync", f"{kind}-journal", n, errno.EIO) for n in (3, 4)]
+    faults.append(Fault("snapshot", action, "fdatasync", kind, 2, errno.EIO))
+    outcomes = campaign.run(faults)
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+    assert [str(one.fault) for one in outcomes if not any("error" in line for line in one.lines)] == []
+
+
 def test_a_transaction_in_doubt_stays_whole_or_away(campaign, tmp_path):
     """A commit whose process died before it was seen may lie complete in SQLite's log, and come back later.
 

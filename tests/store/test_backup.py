@@ -207,6 +207,28 @@ def test_places_that_are_taken(store, tmp_path):
     backup(store, tmp_path / "copy")
 
 
+def test_a_full_destination_is_named_and_the_source_is_not_blamed(store, tmp_path):
+    program = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from mmsearch.errors import StoreError\n"
+        "from mmsearch.store.backup import backup\n"
+        "from mmsearch.store.store import Store\n"
+        "store = Store.open(Path(sys.argv[1]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "try:\n"
+        "    backup(store, Path(sys.argv[2]))\n"
+        "except StoreError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    command = [sys.executable, "-c", program, store.folder, tmp_path / "copy"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"StoreError cannot copy the index to {tmp_path / 'copy'}: ")
+    assert str(store.folder) not in said
+    assert not [path for path in tmp_path.iterdir() if "copy" in path.name]
+
+
 def test_a_copy_finds_the_media_after_both_have_moved(store, tmp_path):
     (tmp_path / "all" / "media").mkdir(parents=True)
     media = os.fsencode(tmp_path / "all" / "media")
