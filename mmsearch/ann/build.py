@@ -1,4 +1,4 @@
-"""Build a structure from shards: trained on a sample, filled a part at a time. Only its codes are held in memory."""
+"""Build a structure from shards: trained on a sample, filled a part at a time. Memory holds the sample, then codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmsearch.ann import on_gpu
+from mmsearch.ann.centroids import centroids
 from mmsearch.ann.library import faiss
+from mmsearch.ann.recipe import GPU_KINDS, GRAPH_LISTS
 from mmsearch.ann.structure import THREADS, Structure
 from mmsearch.errors import StoreError
 from mmsearch.store.shard import sync_folder
@@ -20,13 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from mmsearch.ann.gpu import Card
     from mmsearch.ann.recipe import Recipe
     from mmsearch.store.snapshot import Shard
     from mmsearch.types import FloatArray
 
 TOGETHER = 65_536  # rows handed to FAISS at once
 SAMPLED = 64  # training rows for each list
-LEAST_SAMPLED = 20_000
+LEAST_SAMPLED, MOST_SAMPLED = 20_000, 524_288
 ITERATIONS = 10
 SEED = 0
 CONSTRUCTION = 80  # HNSW's queue while it is built
@@ -52,19 +56,46 @@ class Built:
 
 
 def build(
-    shards: Sequence[Shard], recipe: Recipe, path: Path, progress: Callable[[int, int], None] | None = None
+    shards: Sequence[Shard],
+    recipe: Recipe,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+    card: Card | None = None,
 ) -> Built:
     """Build a structure over all rows of `shards`; labels are places in their concatenation, dead rows included.
 
     Written under another name, forced to the disk and renamed: a process that dies leaves no half structure at `path`.
 
+    Args:
+        shards: of one group.
+        recipe: how.
+        path: of the file.
+        progress: told how many rows are in, and of how many.
+        card: the GPU that builds what is made for GPUs.
+
     Raises:
         StoreError: the disk is full or cannot be written.
         IndexDamaged: a shard is missing or too short.
         MissingExtra: FAISS is not installed.
+        DeviceUnavailable: it can only be built on a GPU, and there is none, or it is full.
     """
-    start, library = time.perf_counter(), faiss()
-    library.omp_set_num_threads(THREADS)
+    start = time.perf_counter()
+    faiss().omp_set_num_threads(THREADS)
+    sample = _sample(shards, min(max(LEAST_SAMPLED, SAMPLED * recipe.lists), MOST_SAMPLED))
+    parts = _parts(shards, progress)
+    if recipe.kind in GPU_KINDS:
+        index = on_gpu.build(recipe, card, sample, parts, sum(shard.rows for shard in shards))
+    else:
+        index = _trained(recipe, sample)
+        del sample
+        for rows in parts:
+            index.add(rows)
+    size, crc = _written(index, path)
+    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+
+
+def _trained(recipe: Recipe, sample: FloatArray) -> Any:  # noqa: ANN401  (faiss.Index)
+    library = faiss()
     index = library.index_factory(recipe.dim, recipe.factory, library.METRIC_INNER_PRODUCT)
     if recipe.kind == "hnsw":
         index.hnsw.efConstruction = CONSTRUCTION
@@ -73,15 +104,13 @@ def build(
         inverted.cp.niter, inverted.cp.seed, inverted.cp.max_points_per_centroid = ITERATIONS, SEED, SAMPLED
         for clustering in (inverted.cp, *([index.pq.cp] if recipe.kind == "pq" else [])):
             clustering.min_points_per_centroid = 1  # it would warn on standard error
-    index.train(_sample(shards, max(LEAST_SAMPLED, SAMPLED * recipe.lists)))
-    total, done = sum(shard.rows for shard in shards), 0
-    for rows in _parts(shards):
-        index.add(rows)
-        done += len(rows)
-        if progress is not None:
-            progress(done, total)
-    size, crc = _written(index, path)
-    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+    if recipe.lists >= GRAPH_LISTS:
+        coarse = library.downcast_index(inverted.quantizer)
+        if hasattr(coarse, "hnsw"):
+            coarse.hnsw.efConstruction = CONSTRUCTION
+        coarse.add(centroids(sample, recipe.lists, SEED))  # FAISS then trains the codes alone
+    index.train(sample)
+    return index
 
 
 def _written(index: Any, path: Path) -> tuple[int, int]:  # noqa: ANN401  (faiss.Index)
@@ -133,7 +162,11 @@ def _sample(shards: Sequence[Shard], wanted: int) -> FloatArray:
     return np.concatenate(drawn)
 
 
-def _parts(shards: Sequence[Shard]) -> Iterator[FloatArray]:
+def _parts(shards: Sequence[Shard], progress: Callable[[int, int], None] | None) -> Iterator[FloatArray]:
+    total, done = sum(shard.rows for shard in shards), 0
     for shard in shards:
         for start in range(0, shard.rows, TOGETHER):
             yield np.ascontiguousarray(shard.matrix[start : start + TOGETHER], np.float32)
+            done += min(TOGETHER, shard.rows - start)
+            if progress is not None:
+                progress(done, total)

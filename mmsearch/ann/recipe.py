@@ -11,10 +11,18 @@ from mmsearch.errors import QueryError
 EXACT_ROWS = 20_000
 REFERENCE_DIM = 512
 PER_LIST = 256  # rows in a list of an inverted file, on average
-MOST_LISTS = 65_536
+LINEAR_LISTS = 4096  # beyond, their number grows with the root of the rows, as what is probed and its choice cost alike
+GRAPH_LISTS = 1024  # from so many on, a graph finds the nearest ones
+LARGE = 1 << 30  # bytes of a structure from which, without a limit, the smaller kind is taken
 LINKS = 32  # of HNSW
 LEAST_ROWS = 16  # to train a quantiser of 16 values
-KINDS = ("exact", "hnsw", "pq", "rabitq")
+GRAPHS = ("hnsw", "cagra")
+GPU_KINDS = ("ivfpq", "cagra")  # asked on GPUs where there are some
+KINDS = ("exact", "hnsw", "pq", "rabitq", *GPU_KINDS)
+# FAISS's GPU kernels without cuVS take these: bytes of a code of `ivfpq`, and numbers that a byte stands for.
+CODES = (96, 64, 56, 48, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)
+NUMBERS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
+GRAPH_DEGREE = 64  # of CAGRA
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,8 @@ class Recipe:
     Attributes:
         kind: `hnsw`: a graph (Malkov & Yashunin, 2018) over vectors of 8 bits a number. `pq`: inverted lists of product
             quantised codes, 4 bits for two numbers, scanned in registers (Jégou et al., 2011; André et al., 2015).
-            `rabitq`: inverted lists of one bit a number (Gao & Long, 2024). `exact`: none.
+            `rabitq`: inverted lists of one bit a number (Gao & Long, 2024). `ivfpq`: inverted lists of codes of 8 bits.
+            `cagra`: a graph that a GPU builds and searches (Ootomo et al., 2024). `exact`: none.
         dim: of the vectors.
         lists: inverted lists; 0 without them.
     """
@@ -38,7 +47,11 @@ class Recipe:
         """What FAISS calls it."""
         if self.kind == "hnsw":
             return f"HNSW{LINKS}_SQ8"
-        coarse = f"IVF{self.lists}_HNSW{LINKS}" if self.lists >= 1024 else f"IVF{self.lists}"
+        if self.kind == "cagra":
+            return "CAGRA"
+        if self.kind == "ivfpq":  # a GPU compares with all centroids
+            return f"IVF{self.lists},PQ{code_bytes(self.dim)}x8np"
+        coarse = f"IVF{self.lists}_HNSW{LINKS}" if self.lists >= GRAPH_LISTS else f"IVF{self.lists}"
         return f"{coarse},{f'PQ{self.dim // 2}x4fs' if self.kind == 'pq' else 'RaBitQfs'}"
 
     def bytes_per_vector(self, rows: int) -> float:
@@ -47,7 +60,11 @@ class Recipe:
             return 0.0
         if self.kind == "hnsw":
             return self.dim + 8 * LINKS + 16.0
-        codes = self.dim / 4 if self.kind == "pq" else self.dim / 8 + 16
+        if self.kind == "cagra":
+            return 2 * self.dim + 4 * GRAPH_DEGREE + 12.0
+        if self.kind == "ivfpq":
+            return code_bytes(self.dim) + 8 + self.lists * 4 * self.dim / max(1, rows)
+        codes = self.dim / 4 if self.kind == "pq" else self.dim / 8 + 8
         return codes + 8 + self.lists * (4 * self.dim + 8 * LINKS) / max(1, rows)
 
     def __str__(self) -> str:
@@ -60,7 +77,7 @@ class Recipe:
         Raises:
             ValueError: it did not.
         """
-        found = re.fullmatch(r"(hnsw|pq|rabitq):(\d+):(\d+)", text)
+        found = re.fullmatch(r"(hnsw|pq|rabitq|ivfpq|cagra):(\d+):(\d+)", text)
         if not found:
             raise ValueError(f"{text!r} is no recipe of a structure")
         return cls(found[1], int(found[2]), int(found[3]))
@@ -76,13 +93,36 @@ class Choice:
     forced: bool = False
 
 
+def few(dim: int) -> int:
+    """Up to so many rows of `dim` numbers are scanned."""
+    return EXACT_ROWS * REFERENCE_DIM // dim
+
+
+def kind_of(recipe: str) -> str:
+    """The kind of what `str` made of a recipe."""
+    return recipe.partition(":")[0]
+
+
+def code_bytes(dim: int) -> int:
+    """Bytes of an `ivfpq` code for vectors of `dim` numbers: the longest that GPUs search.
+
+    Raises:
+        QueryError: there is none.
+    """
+    for codes in CODES:
+        if dim % codes == 0 and dim // codes in NUMBERS:
+            return codes
+    raise QueryError(f"ivfpq cannot divide {dim} dimensions among its codes: take pq or rabitq")
+
+
 def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None = None) -> Choice:
     """The structure for `rows` vectors.
 
     Args:
         rows: how many.
         dim: of each.
-        memory: bytes that it may take; None for no limit.
+        memory: bytes that it may take; None for no limit: then one that would be large is of the smaller kind, which
+            is as good, and slower where questions are of another modality than the rows.
         kind: one of `KINDS`, if the user decides.
 
     Raises:
@@ -90,21 +130,20 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
     """
     if kind is not None and kind not in KINDS:
         raise QueryError(f"there is no structure {kind!r}; there are: {', '.join(KINDS)}")
-    few = EXACT_ROWS * REFERENCE_DIM // dim
-    if kind == "exact" or (kind is None and rows <= few):
-        return Choice(Recipe("exact", dim), rows, "asked for" if kind else f"at most {few:,} rows are scanned at once")
+    if kind == "exact" or (kind is None and rows <= few(dim)):
+        why = "asked for" if kind else f"at most {few(dim):,} rows are scanned at once"
+        return Choice(Recipe("exact", dim), rows, why)
     if kind is not None and rows < LEAST_ROWS:
         return Choice(Recipe("exact", dim), rows, f"fewer than {LEAST_ROWS} rows are too few to build anything of")
     if kind is not None:
         return Choice(_of(kind, rows, dim), rows, "asked for", forced=True)
     tried = [_of(one, rows, dim) for one in (("pq", "rabitq") if dim % 4 == 0 else ("rabitq",))]
     for recipe in tried:
-        if memory is None or recipe.bytes_per_vector(rows) * rows <= memory:
-            why = (
-                "fast in every direction, small beside a graph"
-                if recipe is tried[0]
-                else "the largest that the memory holds"
-            )
+        size = recipe.bytes_per_vector(rows) * rows
+        if size <= (LARGE if memory is None else memory) or (memory is None and recipe is tried[-1]):
+            why = "fast in every direction, small beside a graph"
+            if recipe is not tried[0]:
+                why = "the largest that the memory holds" if memory else "the smallest, as there are many vectors"
             return Choice(recipe, rows, why)
     least = tried[-1].bytes_per_vector(rows) * rows
     raise QueryError(
@@ -114,9 +153,13 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
 
 
 def _of(kind: str, rows: int, dim: int) -> Recipe:
-    if kind == "hnsw":
+    if kind in GRAPHS:
         return Recipe(kind, dim)
+    if kind == "ivfpq":
+        code_bytes(dim)
     if kind == "pq" and dim % 2:
         raise QueryError(f"pq needs an even number of dimensions, not {dim}: take rabitq")
-    lists = 1 << max(0, round(rows / PER_LIST) - 1).bit_length()
-    return Recipe(kind, dim, min(lists, MOST_LISTS))
+    lists = rows / PER_LIST
+    if lists > LINEAR_LISTS:
+        lists = (LINEAR_LISTS * lists) ** 0.5
+    return Recipe(kind, dim, 1 << max(0, round(lists) - 1).bit_length())

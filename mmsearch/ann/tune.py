@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmsearch.ann.recipe import GRAPHS
 from mmsearch.store.structures import Setting
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mmsearch.ann.on_gpu import OnGpu
     from mmsearch.ann.structure import Structure
     from mmsearch.types import FloatArray
 
@@ -30,10 +32,16 @@ if TYPE_CHECKING:
 K = 10
 FETCHES = (40, 80, 160, 320, 640)
 TIMED = 24  # questions that are timed for each setting on the short list
-MARGIN = 0.005  # the chosen half must exceed the asked recall by this: it is the half that was chosen with
+TIMING_SECONDS = 10.0  # after which no more are: rows that do not fit into memory take long to compare with all
+TOO_FAR = 4  # times the least effort that keeps the recall: beyond, no smaller number of candidates makes up for it
+# By so much the first half must exceed the asked recall, more where the second half shows that it was not enough: it is
+# the half that was chosen with, and stored rows that ask find themselves, which is easier than what others ask.
+MARGINS = (0.015, 0.03)
 
 
-def tune(structure: Structure, ask: Ask, questions: FloatArray, wanted: float, *, faster: bool = True) -> Setting:
+def tune(
+    structure: Structure | OnGpu, ask: Ask, questions: FloatArray, wanted: float, *, faster: bool = True
+) -> Setting:
     """The fastest setting that keeps the asked recall@10; exact search (effort 0) if none does.
 
     Args:
@@ -46,12 +54,15 @@ def tune(structure: Structure, ask: Ask, questions: FloatArray, wanted: float, *
     truth = ask(questions, 0, 0)
     chosen, held = np.arange(0, len(questions), 2), np.arange(1, len(questions), 2)
     exact_seconds = median_seconds(ask, questions[held], 0, 0)
-    best: tuple[float, int, int] | None = None
-    for effort, fetch in _short_list(structure, questions[chosen], truth[chosen], min(1.0, wanted + MARGIN)):
-        taken = median_seconds(ask, questions[held], effort, fetch)
-        if best is None or taken < best[0]:
-            best = taken, effort, fetch
-    if best is not None and (best[0] < exact_seconds or not faster):
+    for margin in MARGINS:
+        target = min(wanted + margin, (1 + wanted) / 2)
+        best: tuple[float, int, int] | None = None
+        for effort, fetch in _short_list(structure, questions[chosen], truth[chosen], target):
+            taken = median_seconds(ask, questions[held], effort, fetch)
+            if best is None or taken < best[0]:
+                best = taken, effort, fetch
+        if best is None or (best[0] >= exact_seconds and faster):
+            break
         found = measure(ask, questions[held], truth[held], best[1], best[2], wanted, (best[0], exact_seconds))
         if found.recall >= wanted:
             return found
@@ -84,23 +95,28 @@ def recalls(found: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.fl
 
 
 def _short_list(
-    structure: Structure, questions: FloatArray, truth: NDArray[np.int64], wanted: float
+    structure: Structure | OnGpu, questions: FloatArray, truth: NDArray[np.int64], wanted: float
 ) -> Sequence[tuple[int, int]]:
     """For each number of candidates the least effort with which the asked recall is kept.
 
-    What a small fetch proposes is what a large one proposes first, so that each effort is tried once.
+    From lists, what a small fetch proposes is what a large one proposes first, so that each effort is tried once; a
+    graph is searched the wider, the more is fetched.
     """
     found: dict[int, int] = {}
-    effort = 8
+    effort, is_graph = 8, structure.recipe.kind in GRAPHS
     while True:
         effort = min(effort, structure.widest)
-        proposed = structure.propose(questions, FETCHES[-1], effort)
+        most = np.empty(0, np.int64) if is_graph else structure.propose(questions, FETCHES[-1], effort)
         for fetch in FETCHES:
-            if fetch not in found and recalls(proposed[:, :fetch], truth).mean() >= wanted:
-                found[fetch] = effort
+            if fetch not in found:
+                proposed = structure.propose(questions, fetch, effort) if is_graph else most[:, :fetch]
+                if recalls(proposed, truth).mean() >= wanted:
+                    found[fetch] = effort
         if effort == structure.widest or effort > 2048 or len(found) == len(FETCHES):
             break
-        effort += max(1, effort // 2)
+        if found and effort > TOO_FAR * min(found.values()):
+            break
+        effort += max(1, effort // 5)
     # A larger fetch that spares no effort cannot be faster.
     return [
         (effort, fetch)
@@ -112,10 +128,12 @@ def _short_list(
 def median_seconds(ask: Ask, questions: FloatArray, effort: int, fetch: int) -> float:
     """Median seconds of one question, asked alone."""
     some = questions[:TIMED]
-    times = []
+    times: list[float] = []
     ask(some[:1], effort, fetch)
     for question in some:
         start = time.perf_counter()
         ask(question[None], effort, fetch)
         times.append(time.perf_counter() - start)
+        if sum(times) > TIMING_SECONDS:
+            break
     return median(times)

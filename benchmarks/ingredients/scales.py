@@ -1,0 +1,228 @@
+"""What is compared on an index at scale: each function times one thing of ours beside the bare thing, in turns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from ingredients import growing, vectors
+from ingredients.made import DIM
+
+K, BATCH, THREADS = growing.K, 256, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Median seconds of ours and of a reference, and what is claimed.
+
+    Attributes:
+        what: was done.
+        ours: median seconds.
+        reference: what ours is compared with.
+        theirs: median seconds.
+        claim: the largest ratio, or with `added` the most seconds more; None if nothing is claimed.
+        added: whether the claim is of the difference.
+        note: something to say beside it.
+    """
+
+    what: str
+    ours: float
+    reference: str
+    theirs: float
+    claim: float | None = None
+    added: bool = False
+    note: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is as claimed."""
+        found = self.ours - self.theirs if self.added else self.ours / self.theirs
+        return self.claim is None or found <= self.claim
+
+
+def in_turns(ours: Callable[[], object], theirs: Callable[[], object], rounds: int, each: int = 1) -> tuple[float, ...]:
+    """Median seconds of one call of both, in turns A B B A of `each` calls after a warm-up."""
+    times: dict[Callable[[], object], list[float]] = {ours: [], theirs: []}
+    for turn in range(-1, rounds):
+        for run in (ours, theirs, theirs, ours):
+            for _ in range(each):
+                start = time.perf_counter()
+                run()
+                if turn >= 0:
+                    times[run].append(time.perf_counter() - start)
+    return median(times[ours]), median(times[theirs])
+
+
+def opening(folder: Path, empty: Path, rows: int) -> Iterator[Compared]:
+    """Opening in fresh processes; and the first search after it."""
+    full, none = [], []
+    for _ in range(5):
+        for place, kept in ((folder, full), (empty, none), (empty, none), (folder, full)):
+            kept.append(growing.run("open", place, rows, again=True))
+    opened, bare = (median(one["open"] for one in some) for some in (full, none))
+    note = f"{full[0]['read'] / 1024:,.0f} KiB are read, of the empty one {none[0]['read'] / 1024:,.0f}"
+    yield Compared(f"open {rows:,}", opened, "open an empty index", bare, 0.050, True, note)
+    first, bare = (median(one["first"] for one in some) for some in (full, none))
+    yield Compared(
+        "open and search once", first, "the same, empty", bare, note="the structure is read, and its checksum"
+    )
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """All threads of this process on one core."""
+    cores = os.sched_getaffinity(0)
+    try:
+        _pin({max(cores)})
+        yield
+    finally:
+        _pin(cores)
+
+
+def _pin(cores: set[int]) -> None:
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            os.sched_setaffinity(int(task.name), cores)
+        except ProcessLookupError:
+            continue
+
+
+def approximate(index, rows: int) -> Iterator[Compared]:
+    """Hits, one by one and in batches, beside the call of FAISS with the same settings."""
+    import faiss
+
+    from mmsearch import Query
+
+    (standing,) = index._store.snapshot().structures
+    structure = index.searcher.nearest.structure(standing)
+    questions = growing.questions() | {"batch": vectors.text(BATCH, 9501, DIM)}
+    for asked in growing.DIRECTIONS:
+        setting, some = standing.settings[asked], questions[asked]
+        if setting.effort == 0:
+            growing.say(f"{asked} is searched exactly: nothing to compare")
+            continue
+        effort, fetch = setting.effort, setting.fetch
+        parameters = structure._probing(effort)
+        with growing.settled(index, asked):
+            mine, bare = count(), count()
+
+            def hits(some=some, turn=mine):
+                index.search(vector=some[next(turn) % len(some)], target="image", k=K, rerank="none")
+
+            def call(some=some, turn=bare, fetch=fetch, parameters=parameters):
+                faiss.omp_set_num_threads(1)
+                structure.index.search(some[next(turn) % len(some)][None], fetch, params=parameters)
+
+            with pinned():
+                ours, theirs = in_turns(hits, call, 6, len(some))
+            what = f"FAISS alone, nprobe {effort}, {fetch} labels"
+            yield Compared(f"hits, {asked} → image", ours, what, theirs, 60e-6, True, f"x {ours / theirs:.2f}")
+            batch = questions["batch"] if asked == "text" else vectors.image(BATCH, 9401, DIM)
+            queries = [Query(vector=one) for one in batch]
+
+            def together(batch=batch, fetch=fetch, parameters=parameters):
+                faiss.omp_set_num_threads(THREADS)
+                structure.index.search(batch, fetch, params=parameters)
+
+            ours, theirs = in_turns(lambda queries=queries: index.rank(queries, "image", K, ["none"]), together, 4)
+            rate = f"{BATCH / ours:,.0f} questions a second; {theirs / ours:.2f} of the rate"
+            yield Compared(
+                f"a batch of {BATCH}, {asked}", ours, f"{what}, {THREADS} threads", theirs, 1 / 0.9, note=rate
+            )
+
+
+def exactly(index, rows: int) -> Iterator[Compared]:
+    """One question against every vector, beside FAISS flat, and beside reading that much memory."""
+    import faiss
+
+    matrices = [shard.matrix for shard in index._store.snapshot().shards if shard.group.kind == "vectors"]
+    some, flat = growing.questions()["text"], faiss.IndexFlatIP(DIM)
+    for matrix in matrices:
+        flat.add(np.ascontiguousarray(matrix))
+    mine, bare = count(), count()
+
+    def hits():
+        index.search(vector=some[next(mine) % len(some)], target="image", k=K, rerank="none")
+
+    def one(threads):
+        def run():
+            faiss.omp_set_num_threads(threads)
+            flat.search(some[next(bare) % len(some)][None], K)
+
+        return run
+
+    with growing.settled(index, (0, 0)), ThreadPoolExecutor(THREADS) as pool:
+        for threads in (1, THREADS):
+            ours, theirs = in_turns(hits, one(threads), 10)
+            claim = 0.6 if threads == 1 else None
+            yield Compared("exact, vector to hits", ours, f"FAISS flat, threads: {threads}", theirs, claim)
+        size = sum(matrix.nbytes for matrix in matrices)
+        parts = [part for matrix in matrices for part in np.array_split(np.asarray(matrix).reshape(-1), 8)]
+
+        def read():
+            list(pool.map(lambda part: np.dot(part, part), parts))
+
+        ours, theirs = in_turns(hits, read, 10)
+        note = f"{size / ours / 1e9:.1f} of {size / theirs / 1e9:.1f} GB/s"
+        yield Compared(
+            "exact, vector to hits", ours, f"reading these bytes, {THREADS} threads", theirs, 1 / 0.65, note=note
+        )
+
+
+def inserting(index, rows: int) -> Iterator[Compared]:
+    """Adding items until they are committed, and until a search has found them, beside writing their bytes."""
+    for many, rounds in ((1, 20), (1000, 6)):
+        for searched in (False, True):
+            yield _adding(index, many, rounds, searched)
+
+
+def _adding(index, many: int, rounds: int, searched: bool) -> Compared:
+    from mmsearch import Record
+
+    made = vectors.image(many * 2 * (rounds + 1), 9700 + 2 * many + searched, DIM).reshape(-1, many, DIM)
+    added = iter(
+        [
+            [Record(id=f"new {many} {searched} {turn} {i}", vectors={"image": row}) for i, row in enumerate(some)]
+            for turn, some in enumerate(made)
+        ]
+    )
+    content, scratch = made[0].tobytes(), index.folder.parent / "written"
+
+    def add():
+        records = next(added)
+        index.add_items(records)
+        if searched:
+            found = index.search(vector=records[0].vectors["image"], target="image", k=1, rerank="none")
+            assert found[0].id == records[0].id, "what was added is not found"
+
+    with scratch.open("wb") as file:
+
+        def write():
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+        ours, theirs = in_turns(add, write, rounds)
+    what = f"add {many:,}: committed{', and found by a search' if searched else ''}"
+    return Compared(what, ours, f"write and fsync of {len(content):,} bytes", theirs, None if searched else 5.0)
+
+
+@contextmanager
+def copied(folder: Path, place: Path) -> Iterator[Path]:
+    """A copy of a size's index that can be written to; it is gone afterwards."""
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        shutil.copytree(folder / "index", place / "index")
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
