@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mmsearch.ann.gpu import Card
     from mmsearch.encoders.base import Model
     from mmsearch.encoders.bridge import Bridge
     from mmsearch.evaluation.result import Evaluation
@@ -185,8 +186,14 @@ class Index:
         """The query path."""
         with self._guard:
             if self._searcher is None:
-                self._searcher = Searcher(self._store, self.model, self._bridge)
+                self._searcher = Searcher(self._store, self.model, self._bridge, self._cards)
             return self._searcher
+
+    def _cards(self) -> Sequence[Card]:
+        from mmsearch.ann.gpu import found
+        from mmsearch.encoders.devices import name
+
+        return found(name(self._device))
 
     def add(
         self,
@@ -574,6 +581,8 @@ class Index:
         with self._guard:
             if self._readers is not None:
                 self._readers.close()
+            if self._searcher is not None:
+                self._searcher.nearest.close()
         self._store.close()
 
     def _reading(self, isolate: bool) -> Readers | InProcess:

@@ -34,6 +34,22 @@ def faiss() -> Any:  # noqa: ANN401  (a module without types)
     return module
 
 
+def has_gpus() -> bool:
+    """Whether FAISS is installed and built for GPUs; there may be none."""
+    try:
+        return hasattr(faiss(), "StandardGpuResources")
+    except MissingExtra:
+        return False
+
+
+def has_cuvs() -> bool:
+    """Whether FAISS is installed and built with cuVS, which has CAGRA."""
+    try:
+        return hasattr(faiss(), "GpuIndexCagra")
+    except MissingExtra:
+        return False
+
+
 def _installed(wheel: str) -> bool:
     try:
         metadata.version(wheel)

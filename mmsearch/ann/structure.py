@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.ann.library import faiss
-from mmsearch.ann.recipe import Recipe
+from mmsearch.ann.recipe import GRAPH_LISTS, GRAPHS, Recipe
 from mmsearch.errors import IndexDamaged
 from mmsearch.store.structures import damage
 
@@ -42,9 +42,10 @@ class Structure:
 
     def __init__(self, index: Any, recipe: Recipe) -> None:  # noqa: ANN401  (faiss.Index)
         self.recipe, self.rows = recipe, int(index.ntotal)
-        self._index = index
+        self.failed = ""  # a GPU can fail
+        self.index = index
         self._faiss = faiss()
-        self._ivf = None if recipe.kind == "hnsw" else self._faiss.extract_index_ivf(index)
+        self._ivf = None if recipe.kind in GRAPHS else self._faiss.extract_index_ivf(index)
         self._parameters: dict[int, Any] = {}  # by effort: making them takes longer than a short search
 
     @property
@@ -76,12 +77,12 @@ class Structure:
         return self._search(queries, fetch, self._probing(effort))
 
     def _search(self, queries: FloatArray, fetch: int, parameters: Any) -> NDArray[np.int64]:  # noqa: ANN401
-        return self._index.search(queries, fetch, params=parameters)[1]  # type: ignore[no-any-return]
+        return self.index.search(queries, fetch, params=parameters)[1]  # type: ignore[no-any-return]
 
     def _probing(self, effort: int) -> Any:  # noqa: ANN401  (faiss.SearchParametersIVF)
         if effort not in self._parameters:
             more = {}
-            if self.recipe.lists >= 1024:
+            if self.recipe.lists >= GRAPH_LISTS:
                 more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 2))
             self._parameters[effort] = self._faiss.SearchParametersIVF(nprobe=effort, **more)
         return self._parameters[effort]

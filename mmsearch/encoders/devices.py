@@ -59,6 +59,11 @@ class Device:
         return tuple(f"cuda:{index}" for index in self.indices) or ("cpu",)
 
 
+def name(named: str | None = None) -> str:
+    """A device's name as it was given; `$MMSEARCH_DEVICE`, or `auto`, if none was."""
+    return named or os.environ.get(VARIABLE) or "auto"
+
+
 @cache
 def choose(named: str | None = None) -> Device:
     """The device of that name; of `$MMSEARCH_DEVICE`, or `auto`, if none is given.
@@ -67,7 +72,7 @@ def choose(named: str | None = None) -> Device:
         DeviceUnavailable: it makes no sense, or is not there.
         MissingExtra: it needs torch, which is not installed.
     """
-    wanted = named or os.environ.get(VARIABLE) or "auto"
+    wanted = name(named)
     match = _NAMED.fullmatch(wanted.strip().lower())
     precision = match["precision"] if match else None
     if (

@@ -2,7 +2,8 @@
 
 ::
 
-    rows that a structure covers ─► proposed ─► scored with the stored vectors ─┐
+    rows that a structure covers,
+    or that are on a GPU ─────────► proposed ─► scored with the stored vectors ─┐
                                                                                  ├─► the best k
     all others (added since, few, or left by a filter) ─► every one is scored  ──┘
 
@@ -19,20 +20,27 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from mmsearch.ann.recipe import GPU_KINDS, GRAPHS, few, kind_of
 from mmsearch.errors import IndexDamaged, MissingExtra
 from mmsearch.search import exact
 from mmsearch.search.exact import Found
 from mmsearch.search.gathered import Gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mmsearch.ann.flat16 import Flat16
+    from mmsearch.ann.gpu import Card
+    from mmsearch.ann.on_gpu import OnGpu
+    from mmsearch.ann.resident import Resident
     from mmsearch.ann.structure import Allowed, Structure
     from mmsearch.store.snapshot import Shard, Snapshot
     from mmsearch.store.structures import Setting, Standing
     from mmsearch.types import FloatArray
+
+    Proposer = Structure | OnGpu | Flat16
 
 TUNED_FOR = 26  # rows that ten answers are chosen from: for each answer the best of its segments
 SURVIVORS = 10_000  # a filter that leaves no more rows than this has all of them scored
@@ -53,7 +61,7 @@ class Way:
     """
 
     standing: Standing
-    structure: Structure
+    structure: Proposer
     gathered: Gathered
     live: Allowed | None
 
@@ -84,12 +92,18 @@ class _Plan:
 
 
 class Nearest:
-    """Finds rows by the structures of one index; loads each when it is first asked."""
+    """Finds rows by the structures of one index; loads each when it is first asked.
 
-    def __init__(self) -> None:
+    Args:
+        cards: tells the GPUs to search on; called once there is enough to search.
+    """
+
+    def __init__(self, cards: Callable[[], Sequence[Card]] = tuple) -> None:
+        self._cards = cards
+        self._resident: Resident | None = None
         self._guard = threading.Lock()
         self._loaded: dict[int, Structure | None] = {}
-        self._allowed: OrderedDict[tuple[int, int, int], tuple[object, Allowed]] = OrderedDict()
+        self._allowed: OrderedDict[tuple[int, type, int, int], tuple[object, Allowed]] = OrderedDict()
         self._plans: WeakKeyDictionary[Snapshot, dict[tuple[Any, ...], _Plan]] = WeakKeyDictionary()
         self.failed: dict[int, str] = {}
 
@@ -130,12 +144,15 @@ class Nearest:
                 part.append(Found(found.shards, found.offsets + starts, found.cosines))
         merged = [exact.merge(part, k) for part in parts]
         there = plan.live if allowed is None else sum(len(allowed.get(shard.id, ())) for shard in shards)
-        for number, found in enumerate(merged):
-            if len(found.offsets) < min(k, there):  # the lists that were probed held no more
-                (merged[number],) = exact.top(shards, queries[number : number + 1], k, allowed)
+        short = [number for number, found in enumerate(merged) if len(found.offsets) < min(k, there)]
+        if short:  # the lists that were probed held no more, or a GPU has failed
+            for number, found in zip(short, exact.top(shards, queries[short], k, allowed), strict=True):
+                merged[number] = found
+            if any(way.structure.failed for way, _, _ in plan.ways):
+                self._plans.pop(snapshot, None)
         return merged
 
-    def way(self, snapshot: Snapshot, standing: Standing, structure: Structure) -> Way:
+    def way(self, snapshot: Snapshot, standing: Standing, structure: Proposer) -> Way:
         """A structure with the rows that it covers, as they are in a snapshot."""
         live = self._only(snapshot, standing, structure)
         return Way(standing, structure, Gathered.of(standing, snapshot.by_id), live)
@@ -153,21 +170,57 @@ class Nearest:
     def _planned(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool) -> _Plan:
         ways: list[tuple[Way, int, int]] = []
         begun: dict[int, int] = {}
-        for standing in snapshot.structures_of(shards):
-            width = _width(standing, asked, k)
-            structure = self.structure(standing, filtered=filtered) if width else None
-            if structure is None or width is None:
-                continue
+        for standing, structure, width in self._proposers(snapshot, shards, asked, k, filtered=filtered):
             ways.append((self.way(snapshot, standing, structure), *width))
             begun |= {cover.shard_id: cover.rows for cover in standing.covers}
         rest = (shard.tail(begun[shard.id]) if shard.id in begun else shard for shard in shards)
         live = sum(shard.live for shard in shards)
         return _Plan(tuple(ways), begun, tuple(shard for shard in rest if shard.rows), live)
 
-    def structure(self, standing: Standing, *, filtered: bool = False) -> Structure | None:
+    def _proposers(
+        self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool
+    ) -> Iterator[tuple[Standing, Proposer, tuple[int, int]]]:
+        """What is asked, and how widely: structures that were made for GPUs, or all rows on GPUs, or structures."""
+        standings = snapshot.structures_of(shards)
+        if not any(kind_of(standing.recipe) in GPU_KINDS for standing in standings):
+            live = sum(shard.live for shard in shards)
+            large = live > few(shards[0].group.dim) if shards else False
+            flat = self._on_gpus.rows(shards, snapshot.version) if large else None
+            width = None if flat is None else flat.width(k)
+            if flat is not None and width is not None:
+                yield flat.standing, flat, width
+                return
+        for standing in standings:
+            width = _width(standing, asked, k)
+            structure = self.structure(standing, filtered=filtered) if width else None
+            if structure is not None and width is not None:
+                yield standing, structure, width
+
+    @property
+    def _on_gpus(self) -> Resident:
+        with self._guard:
+            if self._resident is None:
+                from mmsearch.ann.resident import Resident
+
+                self._resident = Resident(self._cards())
+            return self._resident
+
+    def structure(self, standing: Standing, *, filtered: bool = False) -> Structure | OnGpu | None:
         """A structure, loaded; None if it cannot be, or is of no use for a filter."""
-        if filtered and standing.recipe.startswith("hnsw"):
-            return None  # a graph loses its way among rows that may not be found: recall .05 to .35
+        kind = kind_of(standing.recipe)
+        if filtered and kind in GRAPHS:
+            return None  # it loses its way among rows that may not be found: recall .05 to .35
+        found = self._on_cpu(standing)
+        if filtered or found is None or kind not in GPU_KINDS:
+            return found
+        return self._on_gpus.structure(standing, found.recipe, lambda: found.index) or found
+
+    @property
+    def card(self) -> Card | None:
+        """A GPU to build on."""
+        return next(iter(self._on_gpus.cards), None)
+
+    def _on_cpu(self, standing: Standing) -> Structure | None:
         with self._guard:
             if standing.id not in self._loaded:
                 from mmsearch.ann.structure import load
@@ -190,16 +243,27 @@ class Nearest:
 
     def forget(self, snapshot: Snapshot) -> None:
         """Give back structures that are no longer part of the index."""
+        kept = {standing.id for standing in snapshot.structures}
         with self._guard:
-            for gone in set(self._loaded) - {standing.id for standing in snapshot.structures}:
+            for gone in set(self._loaded) - kept:
                 del self._loaded[gone]
                 self.failed.pop(gone, None)
+            resident = self._resident
+        if resident is not None:
+            resident.forget(kept)
+
+    def close(self) -> None:
+        """Give the memory of GPUs back."""
+        with self._guard:
+            resident, self._resident = self._resident, None
+        if resident is not None:
+            resident.close()
 
     def _only(
         self,
         snapshot: Snapshot,
         standing: Standing,
-        structure: Structure,
+        structure: Proposer,
         allowed: Mapping[int, NDArray[np.int64]] | None = None,
     ) -> Allowed | None:
         """The live rows of a structure that may be found; None if these are all."""
@@ -207,7 +271,7 @@ class Nearest:
         whole = sum(cover.rows for cover, _ in covers) == standing.rows
         if allowed is None and whole and not any(len(shard.dead) for _, shard in covers):
             return None
-        key = (standing.id, snapshot.version, id(allowed))
+        key = (standing.id, type(structure), snapshot.version, id(allowed))
         with self._guard:
             if key in self._allowed:
                 return self._allowed[key][1]

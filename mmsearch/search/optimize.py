@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.ann import tune
-from mmsearch.ann.recipe import Recipe, choose
+from mmsearch.ann.recipe import GPU_KINDS, Recipe, choose
 from mmsearch.errors import QueryError
 from mmsearch.search import exact
 from mmsearch.search.samples import LEAST, Samples
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mmsearch.ann.on_gpu import OnGpu
     from mmsearch.ann.recipe import Choice
     from mmsearch.ann.structure import Structure
     from mmsearch.encoders.base import Model
@@ -124,10 +125,11 @@ class Optimizer:
             return
         for part in _parts(shards):
             standing = next((one for one in old if _fits(one, part, choice)), None)
-            structure = None if standing is None else self._nearest.structure(standing)
+            structure: Structure | OnGpu | None = None if standing is None else self._nearest.structure(standing)
             if standing is None or structure is None:
-                standing, structure = self._build(name, modality, part, choice, told)
-                self._nearest.use(standing, structure)
+                standing, made = self._build(name, modality, part, choice, told)
+                self._nearest.use(standing, made)
+                structure = self._nearest.structure(standing) or made  # the copy on a GPU
             settings = self._tune(snapshot, standing, structure, part, recall, choice.forced, told)
             standing = replace(standing, settings=settings)
             self._writer.install(standing)
@@ -141,7 +143,8 @@ class Optimizer:
         recipe = _of_size(choice, sum(shard.rows for shard in shards))
         number, path = self._writer.room(name, modality)
         progress = None if told is None else lambda done, total: told(f"building for {modality} in {name}", done, total)
-        made = build(shards, recipe, path, progress)
+        card = self._nearest.card if recipe.kind in GPU_KINDS else None
+        made = build(shards, recipe, path, progress, card)
         covers, first = [], 0
         for shard in shards:
             covers.append(Cover(shard.id, first, shard.rows))
@@ -157,7 +160,7 @@ class Optimizer:
         self,
         snapshot: Snapshot,
         standing: Standing,
-        structure: Structure,
+        structure: Structure | OnGpu,
         shards: Sequence[Shard],
         recall: float,
         forced: bool,
@@ -202,7 +205,7 @@ class Optimizer:
         self,
         snapshot: Snapshot,
         standing: Standing,
-        structure: Structure,
+        structure: Structure | OnGpu,
         shards: Sequence[Shard],
         told: Told | None,
     ) -> dict[str, Setting]:
@@ -226,7 +229,7 @@ class Optimizer:
 
 
 def asker(
-    snapshot: Snapshot, standing: Standing, structure: Structure, shards: Sequence[Shard], nearest: Nearest
+    snapshot: Snapshot, standing: Standing, structure: Structure | OnGpu, shards: Sequence[Shard], nearest: Nearest
 ) -> tune.Ask:
     """Asks one structure as a search does; see `tune.Ask`."""
     way = nearest.way(snapshot, standing, structure)

@@ -21,10 +21,11 @@ from mmsearch.search.survivors import Survivors
 from mmsearch.types import Hits, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mmsearch.ann.gpu import Card
     from mmsearch.encoders.base import Model
     from mmsearch.search.route import Bridges
     from mmsearch.store.snapshot import Shard, Snapshot
@@ -42,7 +43,13 @@ TABLE_AFTER = 8  # questions to a shard; a process that asks more often is a ser
 class Searcher:
     """Searches one index with one model."""
 
-    def __init__(self, store: Store, model: Model, bridges: Bridges = lambda source, target: None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: Model,
+        bridges: Bridges = lambda source, target: None,
+        cards: Callable[[], Sequence[Card]] = tuple,
+    ) -> None:
         self._store, self._model, self._bridges = store, model, bridges
         self._remembered = Remembered()
         self._survivors = Survivors()
@@ -51,7 +58,7 @@ class Searcher:
         self._direct: dict[tuple[tuple[Modality, ...], tuple[Modality, ...]], Mapping[Modality, Route]] = {}
         self._means: WeakKeyDictionary[Snapshot, dict[tuple[Space, Modality], FloatArray]] = WeakKeyDictionary()
         self._latest: Snapshot | None = None
-        self.nearest = Nearest()
+        self.nearest = Nearest(cards)
 
     def search(
         self,

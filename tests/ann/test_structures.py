@@ -1,17 +1,24 @@
-"""Every structure keeps the same contract: exact ones agree with NumPy, approximate ones keep the recall asked for."""
+"""Every structure keeps the same contract: exact ones agree with NumPy, approximate ones keep the recall asked for.
+
+Those for GPUs too, with CPUs in their place.
+"""
 
 import numpy as np
 import pytest
+from made_gpus import Cpu
 
 import mmsearch
 from mmsearch import Record
+from mmsearch.ann import recipe
 from mmsearch.ann.recipe import Recipe, choose
 from mmsearch.errors import QueryError
 from mmsearch.search import nearest
 from mmsearch.search.optimize import Optimizer
 
 ROWS, RECALL = 6000, 0.95
-KINDS = ("exact", "hnsw", "pq", "rabitq")
+ON_GPUS = ("flat16", "ivfpq", "cagra")
+SCANNED = ("exact", "flat16")
+KINDS = ("exact", "hnsw", "pq", "rabitq", *ON_GPUS)
 RANDOM = np.random.default_rng(0)
 DIM = 64  # of the model `fake`
 BASIS = np.linalg.qr(RANDOM.standard_normal((DIM, 16)))[0].T
@@ -47,9 +54,12 @@ def filled(path):
 @pytest.fixture(scope="module", params=KINDS)
 def index(request, tmp_path_factory):
     """An index with one kind of structure; tests that change it put it back."""
-    with filled(tmp_path_factory.mktemp("ann") / request.param) as made:
-        made.kind = request.param
-        made.parts = made.optimize(structure=request.param, recall=RECALL)
+    with filled(tmp_path_factory.mktemp("ann") / request.param) as made, pytest.MonkeyPatch.context() as patch:
+        made.kind, made.cards = request.param, [Cpu(0), Cpu(1)]
+        if made.kind in ON_GPUS:
+            patch.setattr("mmsearch.search.nearest.few", lambda dim: 1)
+            made.searcher.nearest = nearest.Nearest(lambda: made.cards)
+        made.parts = made.optimize(structure="exact" if made.kind == "flat16" else made.kind, recall=RECALL)
         yield made
 
 
@@ -75,6 +85,7 @@ def recall(index, asked, keep=None, **more):
 def test_the_recall_that_was_asked_for_is_kept_in_each_direction(index, asked):
     least = 1.0 if index.kind == "exact" else RECALL - 0.01
     assert recall(index, asked) >= least
+    assert index.kind not in ON_GPUS or all(card.searches for card in index.cards)
 
 
 def test_scores_are_those_of_exact_search_to_the_bit(index):
@@ -87,7 +98,7 @@ def test_scores_are_those_of_exact_search_to_the_bit(index):
 def test_structures_were_built_and_are_used(index):
     (part,) = [part for part in index.parts if part.modality == "image"]
     snapshot = index._store.snapshot()
-    if index.kind == "exact":
+    if index.kind in SCANNED:
         assert part.structure == "exact" and not snapshot.structures
         return
     (standing,) = [one for one in snapshot.structures if one.modality == "image"]
@@ -159,7 +170,7 @@ def test_audit_reports_every_direction(index):
     for setting in parts["image"].settings.values():
         assert setting.recall >= RECALL and 0 <= setting.low <= setting.recall <= setting.high <= 1
         assert setting.seconds > 0 and setting.exact_seconds > 0
-    assert index.kind == "exact" or parts["image"].settings
+    assert index.kind in SCANNED or parts["image"].settings
 
 
 @pytest.fixture
@@ -286,7 +297,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(fresh, monkeypatch):
     from mmsearch.ann import build
 
     (one, *_) = fresh._store.snapshot().structures
-    index = fresh.searcher.nearest.structure(one)._index
+    index = fresh.searcher.nearest.structure(one).index
     path = fresh.folder / "shards" / "full.ann"
 
     class Full(io.BytesIO):
@@ -302,7 +313,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(fresh, monkeypatch):
 def test_a_handful_of_rows_stays_exact(tmp_path):
     with mmsearch.open(tmp_path / "few", model="fake") as index:
         index.add_items(Record(vectors={"image": row}) for row in IMAGES[:10])
-        for kind in KINDS:
+        for kind in recipe.KINDS:
             assert [part.structure for part in index.optimize(structure=kind)] == ["exact"]
 
 
