@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mmsearch.store.backup import Backup
     from mmsearch.store.compact import Compacted
     from mmsearch.store.repair import Repaired
-    from mmsearch.types import AudioInput, Hits, ImageInput, Progress, Record, Report
+    from mmsearch.types import AudioInput, Hits, ImageInput, Metadata, Progress, Record, Report
 
 DEFAULT_MODEL = "lite"
 
@@ -267,6 +267,41 @@ class Index:
             run = Run(self._store, writer, model, self._reading(isolate), progress=progress, timeout=timeout)
             return run.add_records(records)
 
+    def add_vectors(
+        self,
+        vectors: NDArray[Any],
+        *,
+        modality: str,
+        ids: Sequence[str] | None = None,
+        metadata: Sequence[Metadata] | None = None,
+        space: str | None = None,
+        wait: float = 0.0,
+    ) -> Loaded:
+        """Add ready vectors, an item each: the fast way for those who embed for themselves.
+
+        An item whose id is in the index is replaced. Rows that cannot be used are in the report and stop nothing.
+
+        Args:
+            vectors: `(n, d)` of a floating type, of the index's model; made unit norm.
+            modality: what they stand for.
+            ids: of each; made if they are not given.
+            metadata: of each, JSON values by name, for `where` and for the hit.
+            space: that they are of, if the model has several for the modality.
+            wait: seconds to wait for another writer.
+
+        Raises:
+            QueryError: the vectors are no matrix, have another length than the model's, or lengths differ.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.exchange.arrays import Arrays
+        from mmsearch.exchange.load import Load
+
+        found = Arrays(vectors, ids, metadata, modality, space)
+        model = self.model
+        with self._store.writer(wait=wait) as writer:
+            return Load(self._store, writer, model).run(found)
+
     def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
         """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
 
@@ -338,6 +373,20 @@ class Index:
             StoreError: the index cannot be read.
         """
         with self._store.hold():
+            yield
+
+    @contextmanager
+    def writing(self, *, wait: float = 0.0) -> Iterator[None]:
+        """Be the one writer until the block is left, for many small changes: no call has to become it anew.
+
+        Each change is committed, and seen by searches, when its call returns. It is for what this thread writes;
+        others, and other processes, find the index locked.
+
+        Raises:
+            IndexLocked: another process is writing.
+            StoreError: the index cannot be written.
+        """
+        with self._store.writing(wait=wait):
             yield
 
     def compact(self, *, dead_share: float = 0.2, wait: float = 0.0) -> Compacted:

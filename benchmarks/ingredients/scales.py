@@ -182,28 +182,24 @@ def exactly(index, rows: int) -> Iterator[Compared]:
 def inserting(index, rows: int) -> Iterator[Compared]:
     """Adding items until they are committed, and until a search has found them, beside writing their bytes."""
     for many, rounds in ((1, 20), (1000, 6)):
-        for searched in (False, True):
-            yield _adding(index, many, rounds, searched)
+        yield _adding(index, many, rounds, False)
+        with index.writing():
+            for searched in (False, True):
+                yield _adding(index, many, rounds, searched, ", as the writer")
 
 
-def _adding(index, many: int, rounds: int, searched: bool) -> Compared:
-    from mmsearch import Record
-
+def _adding(index, many: int, rounds: int, searched: bool, held: str = "") -> Compared:
     made = vectors.image(many * 2 * (rounds + 1), 9700 + 2 * many + searched, DIM).reshape(-1, many, DIM)
-    added = iter(
-        [
-            [Record(id=f"new {many} {searched} {turn} {i}", vectors={"image": row}) for i, row in enumerate(some)]
-            for turn, some in enumerate(made)
-        ]
-    )
+    added = iter([(some, [f"new {many} {searched}{held} {turn} {i}" for i in range(many)])
+                  for turn, some in enumerate(made)])  # fmt: skip
     content, scratch = made[0].tobytes(), index.folder.parent / "written"
 
     def add():
-        records = next(added)
-        index.add_items(records)
+        rows, ids = next(added)
+        index.add_vectors(rows, modality="image", ids=ids)
         if searched:
-            found = index.search(vector=records[0].vectors["image"], target="image", k=1, rerank="none")
-            assert found[0].id == records[0].id, "what was added is not found"
+            found = index.search(vector=rows[0], target="image", k=1, rerank="none")
+            assert found[0].id == ids[0], "what was added is not found"
 
     with scratch.open("wb") as file:
 
@@ -213,8 +209,8 @@ def _adding(index, many: int, rounds: int, searched: bool) -> Compared:
             os.fsync(file.fileno())
 
         ours, theirs = in_turns(add, write, rounds)
-    what = f"add {many:,}: committed{', and found by a search' if searched else ''}"
-    return Compared(what, ours, f"write and fsync of {len(content):,} bytes", theirs, None if searched else 5.0)
+    what = f"add {many:,}{held}: committed{', and found by a search' if searched else ''}"
+    return Compared(what, ours, f"write and fsync of {len(content):,} bytes", theirs, 5.0)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Structure:
         if effort not in self._parameters:
             more = {}
             if self.recipe.lists >= GRAPH_LISTS:
-                more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 2))
+                more["quantizer_params"] = self._faiss.SearchParametersHNSW(efSearch=max(48, effort + effort // 4))
             self._parameters[effort] = self._faiss.SearchParametersIVF(nprobe=effort, **more)
         return self._parameters[effort]
 

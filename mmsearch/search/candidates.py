@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidates:
-    """Items with their best segments, best first.
+    """Items with their best segments, best first. Whoever gets them makes new ones instead of changing them.
 
     Attributes:
         items: item ids `(n,)` int64, distinct.
@@ -53,6 +53,10 @@ class Candidates:
     def head(self, k: int) -> Candidates:
         """The first k."""
         return self if len(self) <= k else self.take(np.arange(k))
+
+    def scored(self, scores: FloatArray) -> Candidates:
+        """The same in the same order, with scores `(n,)` that fall as those before."""
+        return Candidates(self.items, self.segments, self.modalities, self.cosines, scores, self.history)
 
     def rescored(self, scores: FloatArray) -> Candidates:
         """These candidates, ordered by new scores `(n,)`; equal ones keep their order."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +30,7 @@ FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered i
 GATHERED = 512  # rows gathered at once: they are still in the cache when they are compared
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The best rows, best first: `shards` and `offsets` `(n,)` int64, `cosines` `(n,)` float32."""
 
     shards: NDArray[np.int64]
@@ -81,7 +79,7 @@ def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | 
         best = best[score[best] > -np.inf]
         return _found(shard, best, score[best])
 
-    return list(_pool().map(select, scores)) if len(scores) > 1 else [select(scores[0])]
+    return list(pool().map(select, scores)) if len(scores) > 1 else [select(scores[0])]
 
 
 def _product(matrix: NDArray[Any], queries: FloatArray, rows: NDArray[np.int64] | None = None) -> FloatArray:
@@ -111,7 +109,7 @@ def _scan(matrix: NDArray[Any], query: FloatArray, rows: NDArray[np.int64] | Non
             some = slice(first, min(first + GATHERED, end))
             np.vecdot(matrix.take(rows[some], axis=0), query, out=scores[some])
 
-    others = [_pool().submit(scan, part) for part in range(1, parts)]
+    others = [pool().submit(scan, part) for part in range(1, parts)]
     scan(0)
     for other in others:
         other.result()
@@ -119,7 +117,8 @@ def _scan(matrix: NDArray[Any], query: FloatArray, rows: NDArray[np.int64] | Non
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
+    """The threads that a search shares its work among."""
     return ThreadPoolExecutor(THREADS, "mmsearch-scan")
 
 

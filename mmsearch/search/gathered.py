@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.search.exact import Found
+from mmsearch.search.exact import Found, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from mmsearch.store.snapshot import Shard
     from mmsearch.store.structures import Standing
     from mmsearch.types import FloatArray
+
+TOGETHER = 8  # questions whose rows are gathered at once: they stay in the cache until they are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,19 @@ class Gathered:
             tuple(np.empty((0, 0)) if shard is None else np.asarray(shard.matrix) for _, shard in covers),
         )
 
-    def best(self, labels: NDArray[np.int64], query: FloatArray, k: int) -> Found:
-        """The best k of the rows with these labels; -1 at the end stands for none. Equal ones in order of label."""
-        if len(labels) and labels[-1] < 0:
+    def best(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> list[Found]:
+        """For each query `(q, d)`, the best k of the rows with its labels `(q, n)`; equal ones in order of label.
+
+        A label of -1 stands for none.
+        """
+        if len(queries) == 1:
+            return [self._one(labels[0], queries[0], k)]
+        starts = range(0, len(queries), TOGETHER)
+        parts = pool().map(lambda i: self._some(labels[i : i + TOGETHER], queries[i : i + TOGETHER], k), starts)
+        return [found for part in parts for found in part]
+
+    def _one(self, labels: NDArray[np.int64], query: FloatArray, k: int) -> Found:
+        if labels.min(initial=0) < 0:
             labels = labels[labels >= 0]
         if len(self.matrices) == 1 and self.ids[0] >= 0:
             offsets = labels - self.firsts[0]
@@ -53,15 +66,35 @@ class Gathered:
             order = np.lexsort((offsets, -cosines))[:k]
             return Found(np.full(len(order), self.ids[0]), offsets[order], cosines[order])
         labels = np.sort(labels)
-        places = self.firsts.searchsorted(labels, "right") - 1
-        offsets = labels - self.firsts[places]
-        present = np.flatnonzero(np.bincount(places, minlength=len(self.ids)))
-        edges = places.searchsorted(present).tolist() + [len(places)]
+        shards, offsets = self._places(labels)
+        present = np.flatnonzero(np.bincount(shards, minlength=len(self.ids)))
+        edges = shards.searchsorted(present).tolist() + [len(shards)]
         cosines = np.full(len(labels), -np.inf, np.float32)
-        for number, start, end in zip(present.tolist(), edges, edges[1:], strict=False):
-            if self.ids[number] >= 0:
-                rows = self.matrices[number].take(offsets[start:end], axis=0)
-                np.vecdot(rows, query, out=cosines[start:end])
+        for shard, start, end in zip(present.tolist(), edges, edges[1:], strict=False):
+            if self.ids[shard] >= 0:
+                np.vecdot(self.matrices[shard].take(offsets[start:end], axis=0), query, out=cosines[start:end])
+        return self._first(shards, offsets, cosines, k)
+
+    def _some(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> Iterator[Found]:
+        labels = np.sort(labels, axis=1)
+        shards, offsets = self._places(labels.ravel())
+        asking = np.arange(labels.size) // labels.shape[1]
+        cosines = np.full(labels.size, -np.inf, np.float32)
+        for shard in np.flatnonzero(np.bincount(shards + 1, minlength=len(self.ids) + 1)[1:]).tolist():
+            if self.ids[shard] >= 0:
+                here = np.flatnonzero(shards == shard)
+                cosines[here] = np.vecdot(self.matrices[shard].take(offsets[here], axis=0), queries[asking[here]])
+        shape = labels.shape
+        return map(self._first, shards.reshape(shape), offsets.reshape(shape), cosines.reshape(shape), repeat(k))
+
+    def _places(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Number of the shard, -1 for a label of -1, and offset there, of labels `(n,)`."""
+        shards = self.firsts.searchsorted(labels, "right") - 1
+        return shards, labels - self.firsts[shards]
+
+    def _first(self, shards: NDArray[np.int64], offsets: NDArray[np.int64], cosines: FloatArray, k: int) -> Found:
+        """The best k of rows in the order of their labels; those of -inf are none."""
         order = (-cosines).argsort(kind="stable")[:k]
-        order = order[cosines[order] > -np.inf]
-        return Found(self.ids[places[order]], offsets[order], cosines[order])
+        if len(order) and cosines[order[-1]] == -np.inf:
+            order = order[cosines[order] > -np.inf]
+        return Found(self.ids[shards[order]], offsets[order], cosines[order])

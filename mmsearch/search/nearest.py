@@ -65,13 +65,10 @@ class Way:
     gathered: Gathered
     live: Allowed | None
 
-    def find(
-        self, queries: FloatArray, k: int, effort: int, fetch: int, only: Allowed | None = None
-    ) -> Iterator[Found]:
+    def find(self, queries: FloatArray, k: int, effort: int, fetch: int, only: Allowed | None = None) -> list[Found]:
         """The best k, for each query `(q, d)`, of `fetch` rows that are proposed; `only` a filter leaves, or all."""
         proposed = self.structure.propose(queries, fetch, effort, self.live if only is None else only)
-        for labels, query in zip(proposed, queries, strict=True):
-            yield self.gathered.best(labels, query, k)
+        return self.gathered.best(proposed, queries, k)
 
 
 @dataclass(frozen=True, slots=True)

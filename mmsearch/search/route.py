@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Bridges: TypeAlias = Callable[[Space, Space], Bridge | None]
 
 
+ORDER = tuple(Modality)
+ALL = frozenset(ORDER)
+
+
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """How a part of a question gets into a space where its modality has no place: as a vector of another space."""
@@ -48,13 +52,15 @@ def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
         QueryError: one is no modality.
     """
     if target is None:
-        return tuple(Modality)
+        return ORDER
+    if isinstance(target, Modality):
+        return (target,)
     names = {target} if isinstance(target, str) else set(target)
     if not names:
         raise QueryError("no target modality was given")
-    if names - set(Modality):
-        raise QueryError(f"{', '.join(sorted(names - set(Modality)))}: no modality; there are: {', '.join(Modality)}")
-    return tuple(modality for modality in Modality if modality in names)
+    if unknown := names - ALL:
+        raise QueryError(f"{', '.join(sorted(unknown))}: no modality; there are: {', '.join(Modality)}")
+    return tuple(modality for modality in ORDER if modality in names)
 
 
 def route(model: Model, asked: Collection[Modality], target: Modality, bridges: Bridges) -> Route | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -37,7 +37,25 @@ PRIOR = 100  # rows of mean zero that a modality's mean is mixed with, so that a
 LARGEST_K = 100_000
 TOGETHER = 256  # questions embedded at once in a batch; bounds the memory that their media take
 TABLE_SHARE = 0.02  # from this share of a shard's rows on, reading all its ids at once is faster than asking for some
+NO_IDS = np.empty((0, 2), np.int64)
 TABLE_AFTER = 8  # questions to a shard; a process that asks more often is a service, and reads its ids once
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Where answers of one modality are, at one version of the index.
+
+    Attributes:
+        modality: of the answers.
+        shards: that hold them.
+        live: how many rows can be found.
+        mean: of these rows `(dim,)`, see `_mean`.
+    """
+
+    modality: Modality
+    shards: tuple[Shard, ...]
+    live: int
+    mean: FloatArray
 
 
 class Searcher:
@@ -56,7 +74,7 @@ class Searcher:
         self._tables: dict[int, NDArray[np.int64]] = {}
         self._asked: Counter[int] = Counter()
         self._direct: dict[tuple[tuple[Modality, ...], tuple[Modality, ...]], Mapping[Modality, Route]] = {}
-        self._means: WeakKeyDictionary[Snapshot, dict[tuple[Space, Modality], FloatArray]] = WeakKeyDictionary()
+        self._lanes: WeakKeyDictionary[Snapshot, dict[tuple[str, Modality], _Lane]] = WeakKeyDictionary()
         self._latest: Snapshot | None = None
         self.nearest = Nearest(cards)
 
@@ -188,65 +206,61 @@ class Searcher:
             self._survivors.check(where, view)
 
         def centre(space: Space, modality: Modality) -> FloatArray | None:
-            shards = snapshot.of("vectors", space.name, space.version, modality)
-            return _mean(shards, space.dim, prior=0) if sum(shard.live for shard in shards) >= PRIOR else None
+            lane = self._lane(snapshot, space, modality)
+            return _mean(lane.shards, space.dim, prior=0) if lane.live >= PRIOR else None
 
+        asked = str(*queries[0].modalities) if len(queries[0].modalities) == 1 else ""
         parts: list[list[Candidates]] = [[] for _ in queries]
         for modality, way in routes.items():
-            space = way.space
-            shards = snapshot.of("vectors", space.name, space.version, modality)
-            vectors = np.stack([query.along(way, centre) for query in queries])
-            centres = vectors @ self._centre(snapshot, space, modality)
-            allowed = None if where is None else self._survivors.rows(where, view, shards)
-            asked = str(*queries[0].modalities) if len(queries[0].modalities) == 1 else ""
-            for number, found in enumerate(self._items(view, shards, vectors, k, allowed, modality, asked)):
-                parts[number].append(replace(found, scores=found.cosines - centres[number]))
+            lane = self._lane(snapshot, way.space, modality)
+            vectors = np.array([query.along(way, centre) for query in queries])
+            allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
+            centres = vectors @ lane.mean
+            for part, found, mean in zip(
+                parts, self._items(view, lane, vectors, k, asked, allowed), centres, strict=True
+            ):
+                part.append(found.scored(found.cosines - mean))
         return [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
 
     def _items(
         self,
         view: View,
-        shards: Sequence[Shard],
+        lane: _Lane,
         vectors: FloatArray,
         k: int,
-        allowed: Mapping[int, NDArray[np.int64]] | None,
-        modality: Modality,
         asked: str,
+        allowed: Mapping[int, NDArray[np.int64]] | None,
     ) -> list[Candidates]:
         """The k best items by their best segment. Asks for more segments until there are k items, or all segments."""
-        results: dict[int, Candidates] = {}
-        left = np.arange(len(vectors))
-        rows = sum(shard.live for shard in shards)
-        fetch = min(rows, k + 16)
-        while len(left):
-            rest = []
-            best = self.nearest.top(view.snapshot(), shards, vectors[left], max(fetch, 1), asked=asked, allowed=allowed)
-            for number, found in zip(left.tolist(), best, strict=True):
-                candidates = self._group(view, shards, found, modality)
-                results[number] = candidates.head(k)
-                if len(candidates) < k and fetch < rows and len(found.offsets) >= fetch:
-                    rest.append(number)
-            left = np.array(rest, np.int64)
-            fetch = min(rows, 4 * fetch)
-        return [results[number] for number in range(len(vectors))]
+        snapshot, fetch = view.snapshot(), min(lane.live, k + 16)
+        best = self.nearest.top(snapshot, lane.shards, vectors, max(fetch, 1), asked=asked, allowed=allowed)
+        results = [self._group(view, lane, found) for found in best]
+        for number, found in enumerate(best):
+            wide = fetch
+            while len(results[number]) < k and wide < lane.live and len(found.offsets) >= wide:
+                wide = min(lane.live, 4 * wide)
+                one = vectors[number : number + 1]
+                (found,) = self.nearest.top(snapshot, lane.shards, one, wide, asked=asked, allowed=allowed)  # noqa: PLW2901
+                results[number] = self._group(view, lane, found)
+        return [candidates.head(k) for candidates in results]
 
-    def _group(self, view: View, shards: Sequence[Shard], found: exact.Found, modality: Modality) -> Candidates:
+    def _group(self, view: View, lane: _Lane, found: exact.Found) -> Candidates:
         """Segments become items; each item keeps its first, that is its best, segment."""
-        if len(shards) == 1:
-            ids = self._ids(view, shards[0], found.offsets)
+        here = set(found.shards.tolist())
+        if len(here) == 1:
+            ids = self._ids(view, view.snapshot().by_id[here.pop()], found.offsets)
         else:
-            ids = np.full((len(found.offsets), 2), -1, np.int64)
-            for shard in shards:
-                places = np.flatnonzero(found.shards == shard.id)
-                if len(places):
-                    ids[places] = self._ids(view, shard, found.offsets[places])
+            ids = np.empty((len(found.offsets), 2), np.int64)
+            for shard in here:
+                places = (found.shards == shard).nonzero()[0]
+                ids[places] = self._ids(view, view.snapshot().by_id[shard], found.offsets[places])
         segments, items, cosines = ids[:, 0], ids[:, 1], found.cosines
         if segments.min(initial=0) < 0 or len(set(items.tolist())) < len(items):
             live = np.flatnonzero(segments >= 0)
             _, first = np.unique(items[live], return_index=True)
             kept = live[np.sort(first)]
             segments, items, cosines = segments[kept], items[kept], cosines[kept]
-        return Candidates(items, segments, np.array([modality] * len(items), object), cosines, cosines)
+        return Candidates(items, segments, np.array([lane.modality] * len(items), object), cosines, cosines)
 
     def _ids(self, view: View, shard: Shard, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Segment and item ids `(n, 2)` of rows; -1 for rows that the catalog does not know.
@@ -255,16 +269,17 @@ class Searcher:
         bytes a row). Rows are only ever added, so what was read stays true of the rows that are live. One that had
         died when they were read, and lives in this view, which is older, is asked for.
         """
-        table = self._tables.get(shard.id, np.empty((0, 2), np.int64))
-        self._asked[shard.id] += 1
-        if len(table) == 0 and len(offsets) < TABLE_SHARE * shard.rows and self._asked[shard.id] <= TABLE_AFTER:
-            return _located(view, shard, offsets)
+        table = self._tables.get(shard.id, NO_IDS)
+        if len(table) == 0 and len(offsets) < TABLE_SHARE * shard.rows:
+            self._asked[shard.id] += 1
+            if self._asked[shard.id] <= TABLE_AFTER:
+                return _located(view, shard, offsets)
         if len(table) < shard.rows:
             table = np.concatenate([table, view.ids(shard.id, len(table), shard.rows)])
             self._tables[shard.id] = table
-        found: NDArray[np.int64] = table[offsets]
-        unknown = np.flatnonzero(found[:, 0] < 0)
-        if len(unknown):
+        found: NDArray[np.int64] = table.take(offsets, axis=0)
+        if found.min(initial=0) < 0:
+            unknown = np.flatnonzero(found[:, 0] < 0)
             found[unknown] = _located(view, shard, offsets[unknown])
         return found
 
@@ -276,13 +291,14 @@ class Searcher:
         context = Context(view, view.snapshot(), self._model, {modality: way.space for modality, way in routes.items()})
         return rerank.apply(rerank.make(steps, context), query, found)
 
-    def _centre(self, snapshot: Snapshot, space: Space, modality: Modality) -> FloatArray:
-        """The mean vector `(dim,)` of a modality, worked out once for each version."""
-        means = self._means.setdefault(snapshot, {})
-        if (space, modality) not in means:
+    def _lane(self, snapshot: Snapshot, space: Space, modality: Modality) -> _Lane:
+        lanes = self._lanes.setdefault(snapshot, {})
+        found = lanes.get((space.name, modality))
+        if found is None:
             shards = snapshot.of("vectors", space.name, space.version, modality)
-            means[space, modality] = _mean(shards, space.dim)
-        return means[space, modality]
+            live = sum(shard.live for shard in shards)
+            found = lanes[space.name, modality] = _Lane(modality, shards, live, _mean(shards, space.dim))
+        return found
 
     def _forget(self, snapshot: Snapshot) -> None:
         """Drop the tables of shards that are gone; an older view that still asks reads them again."""

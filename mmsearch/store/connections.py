@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    Free = deque[sqlite3.Connection]
+
 KEPT = 16  # that wait for a query; more are open while more threads ask
 
 
@@ -20,7 +22,7 @@ class Connections:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._free: deque[sqlite3.Connection] = deque()
+        self._free: Free = deque()
 
     @contextmanager
     def taken(self) -> Iterator[sqlite3.Connection]:
@@ -30,15 +32,23 @@ class Connections:
             StoreError: the catalog cannot be opened.
             sqlite3.Error: what the block raises.
         """
-        free = self._free  # `close` puts another in its place: what was taken before is closed and not kept
-        try:
-            connection = free.pop()
-        except IndexError:
-            connection = self._opened()
+        connection, free = self.take()
         try:
             yield connection
         finally:
-            self._return(connection, free)
+            self.give_back(connection, free)
+
+    def take(self) -> tuple[sqlite3.Connection, Free]:
+        """A connection without a transaction, and where it is to be given back.
+
+        Raises:
+            StoreError: the catalog cannot be opened.
+        """
+        free = self._free  # `close` puts another in its place: what was taken before is closed and not kept
+        try:
+            return free.pop(), free
+        except IndexError:
+            return self._opened(), free
 
     def close(self) -> None:
         """Close the connections; those that are in use follow when they are given back."""
@@ -52,7 +62,8 @@ class Connections:
         pooled.detach()
         return connection
 
-    def _return(self, connection: sqlite3.Connection, free: deque[sqlite3.Connection]) -> None:
+    def give_back(self, connection: sqlite3.Connection, free: Free) -> None:
+        """Roll back what was begun on a connection, and keep it for others."""
         try:
             if connection.in_transaction:
                 connection.rollback()

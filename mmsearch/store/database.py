@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CATALOG = "catalog.sqlite"
+ERRORS = (DBAPIError, sqlite3.Error, OSError)
 BUSY_SECONDS = 30.0
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_FORMAT", "SQLITE_ERROR")
 
@@ -148,8 +149,13 @@ def errors_of(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        raise translated(folder, error) from error
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise StoreError(f"cannot use the index {folder}: {error.strerror}{where}") from error
+    except ERRORS as error:
+        raise failure(folder, error) from error
+
+
+def failure(folder: Path, error: DBAPIError | sqlite3.Error | OSError) -> StoreError:
+    """What to raise instead of one of `ERRORS`."""
+    if not isinstance(error, OSError):
+        return translated(folder, error)
+    where = f" ({error.filename})" if error.filename else ""
+    return StoreError(f"cannot use the index {folder}: {error.strerror}{where}")

@@ -70,6 +70,7 @@ class Store(Reading):
         self._guard = threading.Lock()
         self._held: _Held | None = None
         self._holders = 0
+        self._writing: tuple[int, Writer] | None = None
 
     @classmethod
     def create(cls, folder: Path, model: dict[str, Any]) -> Store:
@@ -139,7 +140,8 @@ class Store(Reading):
                     f"the catalog of {folder} is empty or does not tell its format: run `mmsearch verify --repair`"
                 )
             if found < migrations.FORMAT and database.writable(folder):
-                store.writer(wait=database.BUSY_SECONDS).close()
+                with store.writer(wait=database.BUSY_SECONDS):
+                    pass  # opening it did it
             elif found < migrations.FORMAT:
                 store.engine.dispose()
                 store = cls(folder, database.migrated(folder))
@@ -158,8 +160,20 @@ class Store(Reading):
         self.engine.dispose()
 
     def writer(self, *, wait: float = 0.0) -> Writer:
-        """Become the writer; see `Writer.open`."""
+        """Become the writer; a thread that is `writing` goes on being it. See `Writer.open`."""
+        if self._writing is not None and self._writing[0] == threading.get_ident():
+            return self._writing[1].again()
         return Writer.open(self.folder, database.engine(self.folder, write=True), wait=wait)
+
+    @contextmanager
+    def writing(self, *, wait: float = 0.0) -> Iterator[Writer]:
+        """Be the writer until the block is left, for all that this thread writes; see `Writer.open`."""
+        with self.writer(wait=wait) as writer:
+            before, self._writing = self._writing, (threading.get_ident(), writer)
+            try:
+                yield writer
+            finally:
+                self._writing = before
 
     @property
     def model(self) -> dict[str, Any]:
@@ -204,10 +218,15 @@ class Store(Reading):
             finally:
                 self._left(held)
             return
-        with self._connections.taken() as connection:
-            with database.errors_of(self.folder):
+        connection, free = self._connections.take()
+        try:
+            try:
                 view = self._begun(connection)
+            except database.ERRORS as error:
+                raise database.failure(self.folder, error) from error
             yield view
+        finally:
+            self._connections.give_back(connection, free)
 
     @contextmanager
     def hold(self) -> Iterator[View]:

@@ -71,6 +71,7 @@ class Writer:
         self._shard_rows = shards.SHARD_ROWS
         self._active: dict[Group, Active] = {}
         self._unsettled = True
+        self._holders = 1
         with database.errors_of(folder):
             with engine.begin() as connection:
                 migrations.migrate(connection)
@@ -93,8 +94,16 @@ class Writer:
             lock.release()
             raise
 
+    def again(self) -> Writer:
+        """The same, to be closed once more."""
+        self._holders += 1
+        return self
+
     def close(self) -> None:
         """Fold the log into the catalog, if the disk lets us, and let go of the lock."""
+        self._holders -= 1
+        if self._holders:
+            return
         try:
             # What is committed is safe in the log: where it cannot be folded in now, the next writer does it.
             with suppress(StoreError, sqlite3.Error):

@@ -32,6 +32,8 @@ def names(chain: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         QueryError: no reranker has that name.
     """
+    if chain == "none":
+        return ()
     steps = chain.split(",") if isinstance(chain, str) else chain
     wanted = tuple(step.strip() for step in steps if step.strip() not in ("", "none"))
     for step in wanted:
