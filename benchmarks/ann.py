@@ -63,10 +63,10 @@ def main(rows: int, dim: int, only: list[str]) -> None:
             for kind in ("hnsw", "pq", "rabitq")
         ),
         ("hnswlib", lambda: peers.hnswlib(stored)),
-        *((f"usearch {kind}", lambda kind=kind: peers.usearch(stored, kind)) for kind in ("f16", "f32")),
+        ("mmsearch", lambda: own.peers(stored, questions, extra)),
+        ("usearch", lambda: peers.usearch(stored, "f16")),
         ("lancedb", lambda: peers.lancedb(stored)),
         ("chromadb", lambda: peers.chromadb(stored)),
-        ("mmsearch", lambda: own.peers(stored, questions, extra)),
     ]
     for name, make in makers:
         if only and not any(word in name for word in only):
@@ -76,15 +76,15 @@ def main(rows: int, dim: int, only: list[str]) -> None:
                 found = list(_sweep(peer, questions, truth))
                 points += found
                 built.append(replace(peer, settings=None, held=None))
-                _say(f"{peer.name}: built in {peer.seconds:.1f} s, {len(found)} points")
+                _say(f"{time.strftime('%H:%M:%S')} {peer.name}: built in {peer.seconds:.1f} s, {len(found)} points")
         except ImportError as error:
             notes.append(f"Skipped: {name} is not installed ({error}).")
         gc.collect()
-    text = [f"# Approximate search at {rows:,} x {dim}, k = {peers.K}"]
-    text += [_best(points), _table(built, points), *extra, *notes, _how()]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "ann.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    _plot(points, RESULTS / "ann.png", f"{rows:,} x {dim}, one thread")
+        text = [f"# Approximate search at {rows:,} x {dim}, k = {peers.K}"]
+        text += [_best(points), _table(built, points), *extra, *notes, _how()]
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "ann.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        _plot(points, RESULTS / "ann.png", f"{rows:,} x {dim}, one thread")
     print("\n\n".join(text))
 
 
