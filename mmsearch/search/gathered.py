@@ -43,7 +43,7 @@ class Gathered:
         return cls(
             np.array([cover.first for cover, _ in covers], np.int64),
             np.array([-1 if shard is None else shard.id for _, shard in covers], np.int64),
-            tuple(np.empty((0, 0)) if shard is None else np.asarray(shard.matrix) for _, shard in covers),
+            tuple(np.empty((0, 0)) if shard is None else shard.scattered for _, shard in covers),
         )
 
     def best(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> list[Found]:

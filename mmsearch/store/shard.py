@@ -11,6 +11,7 @@ The header is JSON padded with spaces. How many rows are committed is said by th
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import zlib
@@ -219,8 +220,15 @@ def append(path: Path, group: Group, committed: int, new: NDArray[Any]) -> None:
         raise StoreError(f"cannot write to the shard {path}: {error.strerror}") from error
 
 
-def mapped(path: Path, group: Group, rows: int) -> NDArray[Any]:
+def mapped(path: Path, group: Group, rows: int, *, scattered: bool = False) -> NDArray[Any]:
     """The committed rows `(rows, dim)`, memory-mapped, read-only.
+
+    Args:
+        path: of the file.
+        group: that the rows are of.
+        rows: how many are committed.
+        scattered: the system is told that single rows will be read, so that it does not read ahead (megabytes, for
+            some disks) for each of them.
 
     Raises:
         IndexDamaged: the file is missing or shorter than its committed rows.
@@ -232,7 +240,13 @@ def mapped(path: Path, group: Group, rows: int) -> NDArray[Any]:
         size = path.stat().st_size
         if size < needed:
             raise IndexDamaged(f"the shard {path} has {size} bytes of {needed}: run `mmsearch verify --repair`")
-        return np.memmap(path, group.dtype, "r", HEADER_BYTES, (rows, group.dim))
+        if not scattered:
+            return np.memmap(path, group.dtype, "r", HEADER_BYTES, (rows, group.dim))
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
+        if hasattr(mmap, "MADV_RANDOM"):
+            content.madvise(mmap.MADV_RANDOM)
+        return np.frombuffer(content, group.dtype, rows * group.dim, HEADER_BYTES).reshape(rows, group.dim)
     except OSError as error:
         raise IndexDamaged(
             f"the shard {path} cannot be read ({error.strerror}): run `mmsearch verify --repair`"

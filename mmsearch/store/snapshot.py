@@ -43,6 +43,20 @@ class Shard:
         """
         return shards.mapped(self.path, self.group, self.rows)
 
+    @cached_property
+    def scattered(self) -> NDArray[Any]:
+        """The same, for reading single rows here and there.
+
+        Raises:
+            IndexDamaged: as `matrix`.
+        """
+        try:
+            return shards.mapped(self.path, self.group, self.rows, scattered=True)
+        except IndexDamaged:
+            if not self.is_mapped:
+                raise
+            return np.asarray(self.matrix)  # a compaction has removed the file
+
     def head(self, rows: int) -> Shard:
         """The first rows, as a shard of their own."""
         return self._part(0, rows)
