@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ class Arrays:
             here = range(start, min(start + BATCH_ROWS, self.rows))
             entries = [
                 {
-                    "id": uuid.uuid4().hex if self.ids is None else self.ids[i],
+                    "id": secrets.token_hex(10) if self.ids is None else self.ids[i],
                     "modality": self.modality,
                     "space": self.space,
                     "metadata": {} if self.metadata is None else self.metadata[i],
