@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 TUNED_FOR = 26  # rows that ten answers are chosen from: for each answer the best of its segments
 SURVIVORS = 10_000  # a filter that leaves no more rows than this has all of them scored
 SHARE = 0.1  # nor is a structure worth it when so large a share of its rows would be looked at
+SERVICE = 64  # questions; a process that asks more is a service, for which vectors are worth loading to a GPU
 KEPT = 8  # filters remembered
 PLANS = 32  # ways of asking remembered
 
@@ -102,6 +103,7 @@ class Nearest:
         self._loaded: dict[int, Structure | None] = {}
         self._allowed: OrderedDict[tuple[int, type, int, int], tuple[object, Allowed]] = OrderedDict()
         self._plans: WeakKeyDictionary[Snapshot, dict[tuple[Any, ...], _Plan]] = WeakKeyDictionary()
+        self._questions = 0
         self.failed: dict[int, str] = {}
 
     def top(
@@ -126,6 +128,7 @@ class Nearest:
         """
         if allowed is not None and sum(len(some) for some in allowed.values()) <= SURVIVORS:
             return exact.top(shards, queries, k, allowed)
+        self._count(len(queries))
         plan = self._plan(snapshot, shards, asked, k, filtered=allowed is not None)
         if not plan.ways:
             return exact.top(shards, queries, k, allowed)
@@ -154,6 +157,12 @@ class Nearest:
         live = self._only(snapshot, standing, structure)
         return Way(standing, structure, Gathered.of(standing, snapshot.by_id), live)
 
+    def _count(self, questions: int) -> None:
+        before = self._questions
+        self._questions += questions
+        if before < SERVICE <= self._questions:
+            self._plans.clear()
+
     def _plan(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool) -> _Plan:
         key = (shards[0].group if shards else None, asked, k, filtered)
         plans = self._plans.setdefault(snapshot, {})
@@ -181,7 +190,7 @@ class Nearest:
         standings = snapshot.structures_of(shards)
         if not any(kind_of(standing.recipe) in GPU_KINDS for standing in standings):
             live = sum(shard.live for shard in shards)
-            large = live > few(shards[0].group.dim) if shards else False
+            large = self._questions >= SERVICE and live > few(shards[0].group.dim) if shards else False
             flat = self._on_gpus.rows(shards, snapshot.version) if large else None
             width = None if flat is None else flat.width(k)
             if flat is not None and width is not None:

@@ -58,6 +58,7 @@ def index(request, tmp_path_factory):
         made.kind, made.cards = request.param, [Cpu(0), Cpu(1)]
         if made.kind in ON_GPUS:
             patch.setattr("mmsearch.search.nearest.few", lambda dim: 1)
+            patch.setattr("mmsearch.search.nearest.SERVICE", 3)
             made.searcher.nearest = nearest.Nearest(lambda: made.cards)
         made.parts = made.optimize(structure="exact" if made.kind == "flat16" else made.kind, recall=RECALL)
         yield made
