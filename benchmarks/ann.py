@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/ann.py [--rows 200000] [--dim 512] [--only WORDS]
+    python benchmarks/ann.py [--rows 200000] [--dim 512] [--only WORDS] [--keep FILE]
 
 Questions are of both kinds: as the pictures that are stored, and as texts about them. All contenders are built from the
 same rows in this run and asked one question at a time, pinned to one core. Libraries return labels; engines keep
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -30,6 +31,7 @@ DIRECTIONS = ("image", "text")
 TITLES = {"image": "in distribution: image → image", "text": "out of distribution: text → image"}
 OURS = ("crimson", "black", "darkviolet", "magenta")
 FLOOR = 0.8  # recall from which the plot begins
+KEPT = ("name", "kind", "seconds", "memory", "disk")
 PACKAGES = ("faiss-cpu", "hnswlib", "usearch", "lancedb", "chromadb")
 
 
@@ -45,7 +47,7 @@ class Point:
     seconds: float
 
 
-def main(rows: int, dim: int, only: list[str]) -> None:
+def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
     limit_threads(1)
     os.environ |= {"RAYON_NUM_THREADS": "2", "LANCE_CPU_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
     from ingredients import own, peers, vectors
@@ -56,6 +58,7 @@ def main(rows: int, dim: int, only: list[str]) -> None:
     questions = {"image": vectors.image(QUESTIONS, 9001, dim), "text": vectors.text(QUESTIONS, 9101, dim)}
     truth = {asked: vectors.nearest(some, stored, peers.K) for asked, some in questions.items()}
     points, built, notes, extra = [], [], [], []
+    done = json.loads(keep.read_text("utf-8")) if keep is not None and keep.is_file() else {}
     makers: list[tuple[str, Callable[[], Iterator[peers.Peer]]]] = [
         ("flat", lambda: peers.faiss_flat(stored)),
         *(
@@ -71,6 +74,12 @@ def main(rows: int, dim: int, only: list[str]) -> None:
     for name, make in makers:
         if only and not any(word in name for word in only):
             continue
+        if name in done:
+            points += [Point(**one) for one in done[name]["points"]]
+            built += [peers.Peer(**one, settings=None) for one in done[name]["built"]]
+            extra += done[name]["extra"]
+            continue
+        before = len(points), len(built), len(extra)
         try:
             for peer in make():
                 found = list(_sweep(peer, questions, truth))
@@ -80,6 +89,13 @@ def main(rows: int, dim: int, only: list[str]) -> None:
         except ImportError as error:
             notes.append(f"Skipped: {name} is not installed ({error}).")
         gc.collect()
+        done[name] = {
+            "points": [asdict(one) for one in points[before[0] :]],
+            "built": [{key: getattr(one, key) for key in KEPT} for one in built[before[1] :]],
+            "extra": extra[before[2] :],
+        }
+        if keep is not None:
+            keep.write_text(json.dumps(done), encoding="utf-8")
         text = [f"# Approximate search at {rows:,} x {dim}, k = {peers.K}"]
         text += [_best(points), _table(built, points), *extra, *notes, _how()]
         RESULTS.mkdir(exist_ok=True)
@@ -249,5 +265,6 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--dim", type=int, default=512, help="512, or 384, that of the model lite")
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of contenders")
+    parser.add_argument("--keep", type=Path, help="a file of what was measured: a run that broke off goes on")
     given = parser.parse_args()
-    main(given.rows, given.dim, given.only)
+    main(given.rows, given.dim, given.only, given.keep)

@@ -90,14 +90,14 @@ def peers(rows: np.ndarray, questions: dict[str, np.ndarray], extra: list[str]) 
     import mmsearch
     from mmsearch import Record
 
-    model = "lite" if rows.shape[1] != made.DIM else made.register()
+    model, texts = (made.register(), made.texts()) if rows.shape[1] == made.DIM else ("lite", [])
     with tempfile.TemporaryDirectory() as folder, mmsearch.open(Path(folder) / "index", model=model) as index:
         start = time.perf_counter()
         index.add_items(Record(id=str(i), vectors={"image": row}, metadata={"number": i}) for i, row in enumerate(rows))
         added, own = time.perf_counter() - start, Own(index, rows)
         settings = [f"{e}/{f}" for e in EFFORTS for f in FETCHES if f <= 0.1 * len(rows)]
         for kind in ("rabitq", "pq"):
-            (part,) = index.optimize(structure=kind)
+            (part,) = index.optimize(structure=kind, texts=texts)
             size = own.standing().path.stat().st_size
             yield Peer(
                 f"mmsearch {part.structure}", "ours, labels", part.seconds, part.bytes, size,
