@@ -21,7 +21,8 @@ from mmsearch.ann import gpu, placement
 from mmsearch.ann.gpu import MOST_FETCHED
 from mmsearch.ann.recipe import Recipe
 from mmsearch.ann.structure import Allowed
-from mmsearch.store.structures import Cover, Standing
+from mmsearch.store.covers import Cover
+from mmsearch.store.structures import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ def standing_json(found: Standing) -> dict[str, Any]:
         "modality": found.modality,
         "kind": found.recipe.split(":")[0],
         "rows": found.rows,
-        "covered": sum(cover.rows for cover in found.covers),
+        "covered": sum(cover.there for cover in found.covers),
         "bytes": found.bytes,
         "seconds": found.seconds,
         "asked_by": {asked: asdict(setting) for asked, setting in found.settings.items()},

@@ -11,10 +11,11 @@ import numpy as np
 from mmsearch.search.exact import Found, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mmsearch.store.covers import Cover
     from mmsearch.store.snapshot import Shard
     from mmsearch.store.structures import Standing
     from mmsearch.types import FloatArray
@@ -23,22 +24,56 @@ TOGETHER = 8  # questions whose rows are gathered at once: they stay in the cach
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """Shards one behind the other: a label is a place among all their rows.
+class _Moves:
+    """Places of rows that compactions have moved.
 
     Attributes:
-        firsts: the label of each one's first row, rising.
+        firsts: the first label of each cover, rising.
+        shifts: for each, what a label grows by to be a place, the gone ones before it not counted.
+        gone: all labels that stand for no row any more, rising.
+    """
+
+    firsts: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+    gone: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, covers: Sequence[Cover], begins: Mapping[int, int]) -> _Moves:
+        """Moves to shards that begin at these places, by their ids."""
+        gone = np.concatenate([cover.first + cover.gone for cover in covers])
+        firsts = np.array([cover.first for cover in covers], np.int64)
+        shifts = [begins[cover.shard_id] + cover.start - cover.first for cover in covers]
+        return cls(firsts, np.array(shifts, np.int64) + gone.searchsorted(firsts), gone)
+
+    def places(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of labels of any shape; -1 of -1."""
+        shifts = self.shifts[self.firsts.searchsorted(labels, "right") - 1]
+        return np.where(labels < 0, -1, labels + shifts - self.gone.searchsorted(labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Shards one behind the other: a label is a place among all their rows, or is turned into one.
+
+    Attributes:
+        firsts: the place of each one's first row, rising.
         ids: of the shards, -1 for one that is gone.
         matrices: of the shards, each `(rows, d)`.
+        moves: turn labels into places; None if they are places.
     """
 
     firsts: NDArray[np.int64]
     ids: NDArray[np.int64]
     matrices: tuple[NDArray[Any], ...]
+    moves: _Moves | None = None
 
     @classmethod
     def of(cls, standing: Standing, shards: Mapping[int, Shard]) -> Gathered:
-        """What a structure covers."""
+        """What a structure covers. Labels that it does not cover, or that are gone, must not be asked for."""
+        there = [cover for cover in standing.covers if cover.shard_id in shards]
+        ids = [cover.shard_id for cover in there]
+        if any(cover.moved for cover in there) or any(id_ >= other for id_, other in zip(ids, ids[1:], strict=False)):
+            return cls._moved(there, [shards[id_] for id_ in sorted(set(ids))])
         covers = [(cover, shards.get(cover.shard_id)) for cover in standing.covers]
         return cls(
             np.array([cover.first for cover, _ in covers], np.int64),
@@ -46,11 +81,20 @@ class Gathered:
             tuple(np.empty((0, 0)) if shard is None else shard.scattered for _, shard in covers),
         )
 
+    @classmethod
+    def _moved(cls, covers: Sequence[Cover], shards: Sequence[Shard]) -> Gathered:
+        firsts = np.cumsum([0] + [shard.rows for shard in shards[:-1]])
+        ids = np.array([shard.id for shard in shards], np.int64)
+        moves = _Moves.of(covers, dict(zip(ids.tolist(), firsts.tolist(), strict=True)))
+        return cls(firsts, ids, tuple(shard.scattered for shard in shards), moves)
+
     def best(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> list[Found]:
-        """For each query `(q, d)`, the best k of the rows with its labels `(q, n)`; equal ones in order of label.
+        """For each query `(q, d)`, the best k of the rows with its labels `(q, n)`; equal ones in order of place.
 
         A label of -1 stands for none.
         """
+        if self.moves is not None:
+            labels = self.moves.places(labels)
         if len(queries) == 1:
             return [self._one(labels[0], queries[0], k)]
         starts = range(0, len(queries), TOGETHER)

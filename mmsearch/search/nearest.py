@@ -22,8 +22,7 @@ import numpy as np
 
 from mmsearch.ann.recipe import GPU_KINDS, GRAPHS, few, kind_of
 from mmsearch.errors import IndexDamaged, MissingExtra
-from mmsearch.search import exact
-from mmsearch.search.exact import Found
+from mmsearch.search import exact, stretch
 from mmsearch.search.gathered import Gathered
 
 if TYPE_CHECKING:
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
     from mmsearch.ann.on_gpu import OnGpu
     from mmsearch.ann.resident import Resident
     from mmsearch.ann.structure import Allowed, Structure
+    from mmsearch.search.exact import Found
+    from mmsearch.search.stretch import Stretch
+    from mmsearch.store.covers import Cover
     from mmsearch.store.snapshot import Shard, Snapshot
     from mmsearch.store.structures import Setting, Standing
     from mmsearch.types import FloatArray
@@ -78,14 +80,12 @@ class _Plan:
 
     Attributes:
         ways: through structures, each with its effort and number of candidates.
-        begun: by shard, how many of its rows the ways cover.
-        rest: the other rows, as shards of their own.
+        rest: the other rows.
         live: rows that can be found.
     """
 
     ways: tuple[tuple[Way, int, int], ...]
-    begun: Mapping[int, int]
-    rest: tuple[Shard, ...]
+    rest: tuple[Stretch, ...]
     live: int
 
 
@@ -137,11 +137,9 @@ class Nearest:
             only = None if allowed is None else self._only(snapshot, way.standing, way.structure, allowed)
             for part, found in zip(parts, way.find(queries, k, effort, fetch, only), strict=True):
                 part.append(found)
-        if plan.rest:
-            rest = exact.top(plan.rest, queries, k, _shifted(allowed, plan.begun))
-            for part, found in zip(parts, rest, strict=True):
-                starts = np.array([plan.begun.get(shard, 0) for shard in found.shards.tolist()], np.int64)
-                part.append(Found(found.shards, found.offsets + starts, found.cosines))
+        for rows in plan.rest:
+            for part, found in zip(parts, rows.top(queries, k, allowed), strict=True):
+                part.append(found)
         merged = [exact.merge(part, k) for part in parts]
         there = plan.live if allowed is None else sum(len(allowed.get(shard.id, ())) for shard in shards)
         short = [number for number, found in enumerate(merged) if len(found.offsets) < min(k, there)]
@@ -175,13 +173,13 @@ class Nearest:
 
     def _planned(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool) -> _Plan:
         ways: list[tuple[Way, int, int]] = []
-        begun: dict[int, int] = {}
+        covers: list[Cover] = []
         for standing, structure, width in self._proposers(snapshot, shards, asked, k, filtered=filtered):
-            ways.append((self.way(snapshot, standing, structure), *width))
-            begun |= {cover.shard_id: cover.rows for cover in standing.covers}
-        rest = (shard.tail(begun[shard.id]) if shard.id in begun else shard for shard in shards)
+            if stretch.distinct(standing.covers, covers):
+                ways.append((self.way(snapshot, standing, structure), *width))
+                covers += standing.covers
         live = sum(shard.live for shard in shards)
-        return _Plan(tuple(ways), begun, tuple(shard for shard in rest if shard.rows), live)
+        return _Plan(tuple(ways), tuple(stretch.others(covers, shards)), live)
 
     def _proposers(
         self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int, *, filtered: bool
@@ -274,7 +272,7 @@ class Nearest:
     ) -> Allowed | None:
         """The live rows of a structure that may be found; None if these are all."""
         covers = [(cover, shard) for cover in standing.covers if (shard := snapshot.by_id.get(cover.shard_id))]
-        whole = sum(cover.rows for cover, _ in covers) == standing.rows
+        whole = sum(cover.there for cover, _ in covers) == standing.rows
         if allowed is None and whole and not any(len(shard.dead) for _, shard in covers):
             return None
         key = (standing.id, type(structure), snapshot.version, id(allowed))
@@ -286,10 +284,10 @@ class Nearest:
             part = mask[cover.first : cover.first + cover.rows]
             if allowed is None:
                 part[:] = True
-                part[shard.dead[shard.dead < cover.rows]] = False
-            else:
-                some = allowed.get(shard.id, np.empty(0, np.int64))
-                part[some[some < cover.rows]] = True
+                part[cover.gone] = False
+                part[cover.numbers(cover.inside(shard.dead))] = False
+            elif shard.id in allowed:
+                part[cover.numbers(cover.inside(allowed[shard.id]))] = True
         made = structure.allow(mask)
         with self._guard:
             self._allowed[key] = (allowed, made)  # `allowed` is held, so that its id stays its own
@@ -320,11 +318,3 @@ def _widest(settings: Sequence[Setting]) -> Setting | None:
     times = 1 if len(settings) > 1 else 2
     widest = max(settings, key=lambda one: one.effort)
     return replace(widest, effort=times * widest.effort, fetch=times * max(one.fetch for one in settings))
-
-
-def _shifted(
-    allowed: Mapping[int, NDArray[np.int64]] | None, begun: Mapping[int, int]
-) -> Mapping[int, NDArray[np.int64]] | None:
-    if allowed is None or not begun:
-        return allowed
-    return {id_: some[some >= begun.get(id_, 0)] - begun.get(id_, 0) for id_, some in allowed.items()}

@@ -7,6 +7,7 @@ rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from mmsearch.ann import tune
 from mmsearch.ann.recipe import GPU_KINDS, Recipe, choose
 from mmsearch.errors import QueryError
-from mmsearch.search import exact
+from mmsearch.search import stretch
 from mmsearch.search.samples import LEAST, Samples
-from mmsearch.store.structures import Cover, Standing
+from mmsearch.store.covers import Cover
+from mmsearch.store.shard import MOST_ROWS
+from mmsearch.store.structures import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 PART_ROWS = 1 << 24  # of one structure: building a larger one would need more memory than its codes are worth
 RECALL = 0.95
 FRESH = 0.02  # a share of rows added since, below which a structure is not built again
+DEAD = 0.2  # a share of its labels that stand for no live row, above which it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +127,14 @@ class Optimizer:
                 self._writer.discard([one.id for one in old])
             yield Part(name, modality, choice.rows, "exact", choice.why, 0, 0.0, {})
             return
-        for part in _parts(shards):
-            standing = next((one for one in old if _fits(one, part, choice)), None)
+        for part in _parts(shards, old):
+            standing = next((one for one in map(partial(_within, part), old) if _fits(one, part, choice)), None)
             structure: Structure | OnGpu | None = None if standing is None else self._nearest.structure(standing)
             if standing is None or structure is None:
                 standing, made = self._build(name, modality, part, choice, told)
                 self._nearest.use(standing, made)
                 structure = self._nearest.structure(standing) or made  # the copy on a GPU
-            settings = self._tune(snapshot, standing, structure, part, recall, choice.forced, told)
+            settings = self._tune(snapshot, standing, structure, recall, choice.forced, told)
             standing = replace(standing, settings=settings)
             self._writer.install(standing)
             yield _part(standing, choice.why)
@@ -161,7 +165,6 @@ class Optimizer:
         snapshot: Snapshot,
         standing: Standing,
         structure: Structure | OnGpu,
-        shards: Sequence[Shard],
         recall: float,
         forced: bool,
         told: Told | None,
@@ -173,7 +176,7 @@ class Optimizer:
                 told(f"tuning {asked}→{standing.modality}", number, len(asking))
             questions = self._samples.of(asked, standing.name)
             if len(questions) >= LEAST:
-                ask = asker(snapshot, standing, structure, shards, self._nearest)
+                ask = asker(snapshot, standing, structure, self._nearest)
                 found[asked] = tune.tune(structure, ask, questions, recall, faster=not forced)
         return found
 
@@ -188,13 +191,13 @@ class Optimizer:
             covered = 0
             for standing in snapshot.structures_of(shards):
                 structure = self._nearest.structure(standing)
-                here = [shard for shard in shards if shard.id in {cover.shard_id for cover in standing.covers}]
-                if structure is None or not here:
+                live = sum(one.rows.live for one in stretch.covered(standing.covers, snapshot.by_id))
+                if structure is None or not live:
                     continue
-                settings = self._again(snapshot, standing, structure, here, told)
+                settings = self._again(snapshot, standing, structure, told)
                 if settings != standing.settings:
                     self._writer.settle_structure(standing.id, settings)
-                covered += sum(shard.live for shard in here)
+                covered += live
                 parts.append(_part(replace(standing, settings=settings), ""))
             rest = sum(shard.live for shard in shards) - covered
             if rest:
@@ -206,7 +209,6 @@ class Optimizer:
         snapshot: Snapshot,
         standing: Standing,
         structure: Structure | OnGpu,
-        shards: Sequence[Shard],
         told: Told | None,
     ) -> dict[str, Setting]:
         found = dict(standing.settings)
@@ -216,7 +218,7 @@ class Optimizer:
             questions = self._samples.of(asked, standing.name, seed=1)
             if old.effort == 0 or len(questions) < LEAST:
                 continue
-            ask = asker(snapshot, standing, structure, shards, self._nearest)
+            ask = asker(snapshot, standing, structure, self._nearest)
             truth = ask(questions, 0, 0)
             times = (
                 tune.median_seconds(ask, questions, old.effort, old.fetch),
@@ -228,21 +230,17 @@ class Optimizer:
         return found
 
 
-def asker(
-    snapshot: Snapshot, standing: Standing, structure: Structure | OnGpu, shards: Sequence[Shard], nearest: Nearest
-) -> tune.Ask:
-    """Asks one structure as a search does; see `tune.Ask`."""
+def asker(snapshot: Snapshot, standing: Standing, structure: Structure | OnGpu, nearest: Nearest) -> tune.Ask:
+    """Asks one structure as a search does; see `tune.Ask`. Its labels are numbers of rows in the whole index."""
     way = nearest.way(snapshot, standing, structure)
-    first = {cover.shard_id: cover.first for cover in standing.covers}
-    covered = {cover.shard_id: cover.rows for cover in standing.covers}
-    whole = [shard if shard.rows == covered[shard.id] else shard.head(covered[shard.id]) for shard in shards]
+    covered = stretch.covered(standing.covers, snapshot.by_id)
 
     def ask(questions: FloatArray, effort: int, fetch: int) -> NDArray[np.int64]:
-        found = way.find(questions, tune.K, effort, fetch) if effort else exact.top(whole, questions, tune.K)
-        labels = np.full((len(questions), tune.K), -1, np.int64)
-        for row, one in zip(labels, found, strict=True):
-            row[: len(one.offsets)] = one.offsets + [first[shard] for shard in one.shards.tolist()]
-        return labels
+        found = way.find(questions, tune.K, effort, fetch) if effort else stretch.top(covered, questions, tune.K)
+        numbers = np.full((len(questions), tune.K), -1, np.int64)
+        for row, one in zip(numbers, found, strict=True):
+            row[: len(one.offsets)] = one.shards * MOST_ROWS + one.offsets
+        return numbers
 
     return ask
 
@@ -262,25 +260,33 @@ def _asking(model: Model, space: str) -> frozenset[str]:
     return frozenset(str(m) for head in model.heads if head.space.name == space for m in head.space.modalities)
 
 
-def _parts(shards: Sequence[Shard]) -> Iterator[list[Shard]]:
+def _parts(shards: Sequence[Shard], standings: Sequence[Standing] = ()) -> Iterator[list[Shard]]:
+    """Shards of which each part has a structure, those together that one of `standings` covers."""
+    home = {cover.shard_id: number for number, one in enumerate(standings) for cover in one.covers}
     part: list[Shard] = []
-    for shard in shards:
-        if part and sum(one.rows for one in part) + shard.rows > PART_ROWS:
-            yield part
+    for shard in sorted(shards, key=lambda one: (home.get(one.id, len(standings)), one.id)):
+        rows, other = sum(one.rows for one in part), bool(part) and home.get(part[-1].id) != home.get(shard.id)
+        if part and (rows + shard.rows > PART_ROWS or (other and rows >= (1 - DEAD) * PART_ROWS)):
+            yield sorted(part, key=lambda one: one.id)
             part = []
         part.append(shard)
     if part:
-        yield part
+        yield sorted(part, key=lambda one: one.id)
+
+
+def _within(shards: Sequence[Shard], standing: Standing) -> Standing:
+    """A structure as far as it covers rows of these shards."""
+    ids = {shard.id for shard in shards}
+    return replace(standing, covers=tuple(cover for cover in standing.covers if cover.shard_id in ids))
 
 
 def _fits(standing: Standing, shards: Sequence[Shard], choice: Choice) -> bool:
-    """Whether a structure that is there covers these shards but for a few rows, and is of the kind that is wanted."""
-    covered = {cover.shard_id: cover.rows for cover in standing.covers}
-    rows = sum(shard.rows for shard in shards)
-    fresh = rows - sum(covered.get(shard.id, 0) for shard in shards)
-    dead = sum(len(shard.dead) for shard in shards) + standing.rows - sum(covered.get(s.id, 0) for s in shards)
+    """Whether a structure covers these shards but for a few rows, and is of the kind that is wanted."""
+    rows, there = sum(shard.rows for shard in shards), sum(cover.there for cover in standing.covers)
+    gone = standing.rows - there
+    dead = sum(len(shard.dead) for shard in shards) + gone
     same = Recipe.parse(standing.recipe).kind == choice.recipe.kind
-    return same and fresh <= FRESH * rows and dead <= 0.2 * rows and standing.path.is_file()
+    return same and rows - there <= FRESH * rows and dead <= DEAD * (rows + gone) and standing.path.is_file()
 
 
 def _of_size(choice: Choice, rows: int) -> Recipe:

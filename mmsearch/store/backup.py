@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.errors import IndexDamaged, StoreError
-from mmsearch.store import database, snapshot
+from mmsearch.store import database, snapshot, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.writer import LOCK, locked
 
@@ -228,13 +228,11 @@ class _Copy:
             empty = "(SELECT id FROM shards WHERE rows = 0)"  # their files were not copied
             for table, column in (("blocks", "shard_id"), ("tombstones", "shard_id"), ("shards", "id")):
                 made.execute(f"DELETE FROM {table} WHERE {column} IN {empty}")
-            dropped = []
+            sound, dropped = {one.id for one in structures.read(made.execute, self._store.folder)}, []
             for id_, file, size, crc in made.execute("SELECT id, file, bytes, crc FROM structures").fetchall():
-                if not self._structure(file, size, crc):
-                    dropped.append(file)
-                    for table, column in (("settings", "structure_id"), ("covered", "structure_id")):
-                        made.execute(f"DELETE FROM {table} WHERE {column} = ?", (id_,))
-                    made.execute("DELETE FROM structures WHERE id = ?", (id_,))
+                if id_ not in sound or not self._structure(file, size, crc):
+                    dropped.append(str(file))
+                    structures.drop(made.execute, id_)
             made.execute("COMMIT")
         return tuple(dropped)
 

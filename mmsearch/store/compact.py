@@ -2,7 +2,8 @@
 
 A few shards at a time: the new file is written and forced to the disk, one transaction moves the rows and forgets the
 old shards, and only then are the old files removed. A process that dies in between leaves files that nothing names;
-the next writer removes them. A reader goes on with the files that it has mapped, removed or not.
+the next writer removes them. A reader goes on with the files that it has mapped, removed or not. Approximate
+structures follow the rows: what they call by a label is found at its new place.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import database, structures
+from mmsearch.store import covers, database, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.store import Store
@@ -35,9 +36,9 @@ TOGETHER = 16  # blocks read at once
 class Compacted:
     """What a compaction did.
 
-    `bytes` are those of all files of the index folder, the catalog's log included; `uncovered` are rows that had an
-    approximate structure and have none any more: they are searched exactly until `then` has been run, the command that
-    comes next, if there is one.
+    `bytes` are those of all files of the index folder, the catalog's log included; `uncovered` are live rows that had
+    an approximate structure and have none any more, though structures follow the rows: they are searched exactly until
+    `then` has been run, the command that comes next, if there is one.
     """
 
     shards_before: int
@@ -69,8 +70,8 @@ def compact(
 ) -> Compacted:
     """Rewrite shards with many dead rows, merge small ones, and give back free pages of the catalog.
 
-    Ids and vectors stay, bit for bit. Structures over rows of which none is where it was are forgotten. Needs room on
-    the disk for one new shard and a copy of the catalog.
+    Ids and vectors stay, bit for bit. Structures stay, but for those of which no row lives. Needs room on the disk for
+    one new shard and a copy of the catalog.
 
     Args:
         index: an open index, or its folder.
@@ -162,6 +163,7 @@ class _Compaction:
                     f"FROM rows WHERE shard_id IN ({ids})",
                     (number,),
                 )
+                covers.follow(sql, [source.id for source in batch], number)
             for table in ("rows", "tombstones", "blocks", "covered"):
                 sql(f"DELETE FROM {table} WHERE shard_id IN ({ids})")
             sql(f"DELETE FROM shards WHERE id IN ({ids})")
@@ -262,7 +264,14 @@ def _damaged(path: Path, what: str) -> IndexDamaged:
 
 
 def _covered(store: Store) -> int:
-    return int(store.query("SELECT coalesce(sum(rows), 0) FROM covered")[0][0])
+    """Live rows that structures cover."""
+    seen = store.snapshot()
+    return sum(
+        cover.there - len(cover.inside(seen.by_id[cover.shard_id].dead))
+        for standing in seen.structures
+        for cover in standing.covers
+        if cover.shard_id in seen.by_id
+    )
 
 
 def _shards(store: Store) -> int:

@@ -68,6 +68,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "high REAL NOT NULL, wanted REAL NOT NULL, queries INTEGER NOT NULL, seconds REAL NOT NULL, "
         "exact_seconds REAL NOT NULL, PRIMARY KEY (structure_id, asked)) WITHOUT ROWID",
     ),
+    (  # 4
+        "ALTER TABLE covered ADD COLUMN start INTEGER NOT NULL DEFAULT 0",  # fails if it is there already
+        "ALTER TABLE covered RENAME TO covered_before",
+        "CREATE TABLE covered (structure_id INTEGER NOT NULL REFERENCES structures(id), shard_id INTEGER NOT NULL, "
+        "first INTEGER NOT NULL, rows INTEGER NOT NULL, start INTEGER NOT NULL DEFAULT 0, gone BLOB, "
+        "PRIMARY KEY (structure_id, first))",
+        # A shard of no rows had the label of the next one.
+        "INSERT OR IGNORE INTO covered (structure_id, shard_id, first, rows) "
+        "SELECT structure_id, shard_id, first, rows FROM covered_before WHERE rows <> 0",
+        "DROP TABLE covered_before",
+    ),
 )
 
 FORMAT = len(MIGRATIONS)

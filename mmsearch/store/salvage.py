@@ -128,6 +128,8 @@ def _copy(folder: Path, path: Path) -> int:
                 migrations.migrate(new)
                 new.exec_driver_sql("DELETE FROM meta")
                 copied = sum(_table(old, new, table) for table in schema.metadata.tables)
+                for table in ("covered", "settings"):
+                    new.exec_driver_sql(f"DELETE FROM {table} WHERE structure_id NOT IN (SELECT id FROM structures)")
                 _adopt(folder, new)
                 _check(path, new)
         finally:
@@ -159,8 +161,8 @@ def _rows(old: sqlite3.Connection, new: Connection, table: str, names: str) -> I
         case "meta":
             for key in ("version", "model", "written_by", "settled"):
                 yield from _some(old, f"SELECT {names} FROM meta WHERE key = ?", (key,))
-        case "sidecars":  # those that are lost are applied again
-            yield from _some(old, f"SELECT {names} FROM sidecars")
+        case "sidecars" | "covered" | "settings":  # what is lost is applied again, or searched exactly
+            yield from _some(old, f"SELECT {names} FROM {table}")
         case "blocks" | "rows" | "tombstones":
             key = '"block"' if table == "blocks" else '"offset"'
             for shard_id in range(1, largest.get("shards", pages) + 1):  # those that `shards` lost included

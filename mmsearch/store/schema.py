@@ -148,14 +148,17 @@ structures = Table(
     Column("seconds", REAL, nullable=False),
 )
 
-# Which rows a structure knows: the first `rows` of a shard, under the labels from `first` on.
+# Which rows a structure knows: `rows` labels from `first` on stand for rows of a shard from `start` on, in their order,
+# but for those that compactions left out, in `gone`: numbers from 0, sorted, as `covers.pack` writes them.
 covered = Table(
     "covered",
     metadata,
     Column("structure_id", Integer, ForeignKey("structures.id"), primary_key=True),
-    Column("shard_id", Integer, primary_key=True),
-    Column("first", Integer, nullable=False),
+    Column("shard_id", Integer, nullable=False),
+    Column("first", Integer, primary_key=True),
     Column("rows", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("gone", LargeBinary),
 )
 
 # How a structure is asked by questions of the modality `asked`: `effort` (lists probed, or the length of HNSW's queue)

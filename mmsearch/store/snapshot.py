@@ -57,15 +57,8 @@ class Shard:
                 raise
             return np.asarray(self.matrix)  # a compaction has removed the file
 
-    def head(self, rows: int) -> Shard:
-        """The first rows, as a shard of their own."""
-        return self._part(0, rows)
-
-    def tail(self, start: int) -> Shard:
-        """The rows from `start` on, as a shard of their own; its offsets begin at 0."""
-        return self._part(start, self.rows)
-
-    def _part(self, start: int, end: int) -> Shard:
+    def part(self, start: int, end: int) -> Shard:
+        """The rows from `start` to before `end`, as a shard of their own; its offsets begin at 0."""
         inside = self.dead[(self.dead >= start) & (self.dead < end)] - start
         part = replace(self, rows=max(0, end - start), dead=inside)
         part.__dict__["matrix"] = self.matrix[start:end]
@@ -143,7 +136,8 @@ def seen(sql: Callable[..., Any], folder: Path, previous: Snapshot | None = None
     known = {} if previous is None else previous.by_id
     try:
         made = tuple(_shard(sql, folder, known.get(id_), (id_, *values)) for id_, *values in found)
-        return Snapshot(int(str(version and version[0])), made, structures.read(sql, folder))
+        standings = structures.read(sql, folder, () if previous is None else previous.structures)
+        return Snapshot(int(str(version and version[0])), made, standings)
     except (TypeError, ValueError) as error:
         raise IndexDamaged(
             f"the catalog of {folder} makes no sense ({error}): run `mmsearch verify --repair`"

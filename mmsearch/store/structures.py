@@ -8,23 +8,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.store import covers as covering
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from mmsearch.store.covers import Cover
 
 SUFFIX = ".ann"
 MOST_ROWS = 1 << 31
 CHUNK = 1 << 24
 STANDING = "SELECT id, name, version, modality, recipe, file, bytes, crc, rows, seconds FROM structures ORDER BY id"
-
-
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """The first `rows` rows of a shard have the labels from `first` on."""
-
-    shard_id: int
-    first: int
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class Standing:
         path: of the file.
         bytes: of the file.
         crc: crc32 of the file.
-        rows: how many it covers, the dead ones included.
+        rows: how many labels it has, those of dead rows and of rows that are gone included.
         seconds: that building took.
         covers: where its rows are, by label.
         settings: by the modality that asks.
@@ -87,14 +82,22 @@ class Standing:
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
 
-def read(sql: Callable[[str], Iterable[Any]], folder: Path) -> tuple[Standing, ...]:
-    """All structures that a transaction sees; what makes no sense is left out, and searched exactly."""
+def read(sql: Callable[[str], Iterable[Any]], folder: Path, previous: Sequence[Standing] = ()) -> tuple[Standing, ...]:
+    """All structures that a transaction sees; what makes no sense is left out, and searched exactly.
+
+    Args:
+        sql: runs a SELECT in the transaction.
+        folder: of the index.
+        previous: what an earlier one saw; what has not changed is taken from there.
+    """
+    lengths: dict[int, int] = {}
     covers: dict[int, list[Cover]] = defaultdict(list)
     settings: dict[int, dict[str, Setting]] = defaultdict(dict)
     found = list(sql(STANDING))
     if found:
-        for id_, *cover in sql("SELECT structure_id, shard_id, first, rows FROM covered ORDER BY 1, first"):
-            covers[id_].append(Cover(*cover))
+        lengths = {id_: rows for id_, rows in sql("SELECT id, rows FROM shards")}  # noqa: C416  (a Row is no pair to mypy)
+        for id_, cover in covering.read(sql, ((one.id, cover) for one in previous for cover in one.covers)):
+            covers[id_].append(cover)
         for id_, asked, *setting in sql(
             "SELECT structure_id, asked, effort, fetch, recall, low, high, wanted, queries, seconds, exact_seconds "
             "FROM settings"
@@ -108,27 +111,20 @@ def read(sql: Callable[[str], Iterable[Any]], folder: Path) -> tuple[Standing, .
         for id_, name, version, modality, recipe, file, size, crc, rows, seconds in found
         if not odd_file(folder, file)
     )  # fmt: skip
-    return tuple(one for one in made if not odd(one))
+    return tuple(one for one in made if not odd(one, lengths))
 
 
-def odd(standing: Standing) -> str:
-    """What cannot be of what a catalog says of a structure; empty if all of it can."""
+def odd(standing: Standing, lengths: Mapping[int, int]) -> str:
+    """What cannot be of what a catalog says of a structure and of how many rows shards have; empty if all of it can."""
     numbers = (standing.bytes, standing.crc, standing.rows)
     if not isinstance(standing.recipe, str) or not all(isinstance(number, int) for number in numbers):
         return "it has a recipe, a size or a checksum that is none"
     if not 0 < standing.rows <= MOST_ROWS:
         return f"it cannot have {standing.rows} rows"
-    end = 0
-    for cover in standing.covers:
-        if not isinstance(cover.first, int) or not isinstance(cover.rows, int) or cover.first < end or cover.rows < 0:
-            return "its rows overlap"
-        end = cover.first + cover.rows
-    if end > standing.rows:
-        return "it covers rows that it does not have"
     for one in standing.settings.values():
         if not isinstance(one.effort, int) or not isinstance(one.fetch, int) or min(one.effort, one.fetch) < 0:
             return "it is asked with what are no numbers"
-    return ""
+    return covering.odd(standing.covers, standing.rows, lengths)
 
 
 def problems(sql: Callable[[str], Iterable[Any]], folder: Path) -> list[tuple[int, str]]:
@@ -186,6 +182,7 @@ def install(sql: Callable[..., Any], standing: Standing, file: str) -> None:
     ).all()
     for (id_,) in replaced:
         drop(sql, id_)
+    drop(sql, standing.id)
     sql(
         "INSERT INTO structures (id, name, version, modality, recipe, file, bytes, crc, rows, seconds) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -194,8 +191,7 @@ def install(sql: Callable[..., Any], standing: Standing, file: str) -> None:
             standing.crc, standing.rows, standing.seconds,
         ),
     )  # fmt: skip
-    for cover in standing.covers:
-        sql("INSERT INTO covered VALUES (?, ?, ?, ?)", (standing.id, cover.shard_id, cover.first, cover.rows))
+    covering.enter(sql, standing.id, standing.covers)
     settle(sql, standing.id, standing.settings)
 
 

@@ -3,6 +3,8 @@
 Those for GPUs too, with CPUs in their place.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_gpus import Cpu
@@ -12,8 +14,11 @@ from mmsearch import Record
 from mmsearch.ann import recipe
 from mmsearch.ann.recipe import Recipe, choose
 from mmsearch.errors import QueryError
-from mmsearch.search import nearest
+from mmsearch.search import exact, nearest
 from mmsearch.search.optimize import Optimizer
+from mmsearch.store import shard
+from mmsearch.store.compact import compact
+from mmsearch.store.structures import Setting
 
 ROWS, RECALL = 6000, 0.95
 ON_GPUS = ("flat16", "ivfpq", "cagra")
@@ -223,8 +228,6 @@ def test_optimize_to_exact_removes_structures(fresh):
 
 
 def test_a_direction_that_lost_its_recall_is_tuned_again(fresh):
-    from dataclasses import replace
-
     (standing, *_) = (one for one in fresh._store.snapshot().structures if one.modality == "image")
     poor = {asked: replace(one, effort=1, fetch=40, wanted=0.97) for asked, one in standing.settings.items()}
     with fresh._store.writer() as writer:
@@ -261,15 +264,144 @@ def test_the_policy():
         choose(10, 512, kind="ivf")
 
 
-def test_after_compaction_everything_is_found_and_what_lost_its_structure_is_said(fresh):
+@pytest.fixture(params=["hnsw", "pq", "rabitq", "ivfpq"])
+def many(request, tmp_path, monkeypatch):
+    """An index of many shards with one kind of structure, and how many rows searches may have compared one by one."""
+    monkeypatch.setattr(shard, "SHARD_ROWS", 1500)
+    monkeypatch.setattr(nearest, "SURVIVORS", 500)
+    monkeypatch.setattr(Optimizer, "_tune", lambda *_: {})
+    with filled(tmp_path / "index") as made:
+        if request.param in ON_GPUS:
+            monkeypatch.setattr("mmsearch.search.nearest.few", lambda dim: 1)
+            cards = [Cpu(0), Cpu(1)]
+            made.searcher.nearest = nearest.Nearest(lambda: cards)
+        made.kind = request.param
+        made.optimize(structure=made.kind)
+        use(made)
+        yield made
+
+
+def use(index):
+    """Let the structure be asked, whether or not exact search is as good for so few rows."""
+    setting = Setting(64 if images(index).recipe.startswith("hnsw") else 12, 300, 1.0, 1.0, 1.0, 0.9, 9, 0.1, 0.1)
+    with index._store.writer() as writer:
+        writer.settle_structure(images(index).id, {"image": setting, "text": setting})
+
+
+def answers(index, where=None):
+    """Ids and scores, and how many rows were compared one by one at most."""
+    compared, top = [], exact.top
+
+    def counted(some, *more):
+        compared.append(sum(one.rows for one in some))
+        return top(some, *more)
+
+    def found(question):
+        hits = index.search(vector=question, target="image", where=where, rerank="none")
+        return [(int(hit.id[1:]), hit.cosine) for hit in hits]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "top", counted)
+        return [found(question) for question in QUESTIONS["text"][:25]], max(compared, default=0)
+
+
+def images(index):
+    (standing,) = (one for one in index._store.snapshot().structures if one.modality == "image")
+    return standing
+
+
+SINCE = pictures(90, 9)
+
+
+def test_compactions_leave_the_structures(many, monkeypatch):
+    filters = [None] if many.kind in recipe.GRAPHS else [None, "far = true"]
+    random, keep, structure = np.random.default_rng(5), np.ones(ROWS, bool), images(many)
+    many.add_items(Record(id=f"s{20_000 + n}", vectors={"image": row}) for n, row in enumerate(SINCE))
+    for shard_rows in (1500, 4000, 1500, 4000):  # shards are rewritten, then they and the rows since are merged, twice
+        monkeypatch.setattr(shard, "SHARD_ROWS", shard_rows)
+        before = many._store.snapshot().of("vectors", "fake", "1", "image")
+        gone = random.choice(np.flatnonzero(keep[: ROWS // 2]), 140, replace=False)
+        keep[gone] = False
+        many.remove(ids=[f"i{n}" for n in gone])
+        told = [answers(many, where) for where in filters]
+        done = compact(many._store, dead_share=0.01, small_rows=2000 if shard_rows > 1500 else 0)
+        assert done.rows_dropped >= 140 and (done.uncovered, done.then) == (0, "")
+        after = many._store.snapshot().of("vectors", "fake", "1", "image")
+        assert {one.id for one in after} != {one.id for one in before} and not any(len(one.dead) for one in after)
+        assert [answers(many, where) for where in filters] == told
+        assert max(rows for _, rows in told) <= len(SINCE)
+        assert recall_of(told[0][0], keep) >= 0.8
+        assert many.verify() == []
+        assert (images(many).id, images(many).rows) == (structure.id, ROWS)
+        with mmsearch.open(many.folder, create=False) as again:
+            if many.kind not in ON_GPUS:
+                assert [answers(again, where) for where in filters] == told
+    assert any(len([one for one in images(many).covers if one.shard_id == held.id]) > 1 for held in after)
+    question = QUESTIONS["image"][0]
+    many.add_items([Record(id="i999999", vectors={"image": question})])
+    assert ids(many, question)[0] == 999999
+    for query, hits in zip(QUESTIONS["text"], told[0][0], strict=False):
+        for number, cosine in hits:
+            row = IMAGES[number] if number < ROWS else SINCE[number - 20_000]
+            assert cosine == np.vecdot(row, query / np.linalg.norm(query))
+
+
+def test_optimize_keeps_a_structure_of_which_a_little_is_gone(fresh):
+    first = images(fresh).id
+    fresh.remove(ids=[f"i{n}" for n in range(0, ROWS, 8)])
+    fresh.compact(dead_share=0)
+    fresh.optimize(structure="pq")
+    assert images(fresh).id == first and fresh.verify() == []
+    fresh.compact(dead_share=0)
+    assert recall(fresh, "text", np.arange(ROWS) % 8 > 0) >= RECALL - 0.02
+
+
+def recall_of(found, keep):
+    scores = QUESTIONS["text"][: len(found)] @ np.concatenate([IMAGES, SINCE]).T
+    scores[:, np.flatnonzero(~keep)] = -np.inf
+    names = np.concatenate([np.arange(ROWS), 20_000 + np.arange(len(SINCE))])
+    truth = names[np.argsort(-scores, axis=1, kind="stable")[:, :10]]
+    return np.mean([len({n for n, _ in one} & set(b.tolist())) / 10 for one, b in zip(found, truth, strict=True)])
+
+
+def test_a_structure_of_which_too_much_is_gone_is_built_again(fresh):
+    first = images(fresh).id
     fresh.remove(ids=[f"i{n}" for n in range(0, ROWS, 2)])
     keep = np.arange(ROWS) % 2 == 1
-    assert recall(fresh, "text", keep) >= RECALL - 0.02
-    done = fresh.compact()
-    assert done.uncovered == ROWS and recall(fresh, "text", keep) == 1.0
-    fresh.optimize(structure="pq")
-    assert recall(fresh, "text", keep) >= RECALL - 0.02 and fresh.verify() == []
+    use(fresh)
+    told = answers(fresh)
     assert fresh.compact().uncovered == 0
+    assert images(fresh).id == first and answers(fresh) == told and told[1] == 0
+    assert recall(fresh, "text", keep) >= RECALL - 0.02 and fresh.verify() == []
+    fresh.optimize(structure="pq")
+    assert (images(fresh).id > first, images(fresh).rows) == (True, ROWS // 2)
+    assert recall(fresh, "text", keep) >= RECALL - 0.02 and fresh.verify() == []
+
+
+@pytest.mark.parametrize("harm", ["start = 7", "gone = x'00'", "first = 1", "start = 'x'"])
+def test_a_structure_of_which_the_places_make_no_sense_is_left_out(fresh, tmp_path, harm):
+    import sqlite3
+
+    fresh.remove(ids=["i7", "i9"])
+    compact(fresh._store, dead_share=0)
+    fresh.close()
+    with sqlite3.connect(fresh.folder / "catalog.sqlite") as connection:
+        connection.execute(f"UPDATE covered SET {harm}")
+    connection.close()
+    keep = ~np.isin(np.arange(ROWS), (7, 9))
+    with mmsearch.open(fresh.folder, create=False) as again:
+        assert recall(again, "text", keep) == 1.0
+        assert any("is not what the catalog says of it" in said for said in again.verify())
+        again.remove(ids=["i11"])
+        again.compact()
+        again.snapshot(tmp_path / "copy")
+    with mmsearch.open(tmp_path / "copy", create=False) as copy:
+        assert copy.verify() == []
+    assert mmsearch.repair(fresh.folder).left == ()
+    with mmsearch.open(fresh.folder, create=False) as again:
+        assert again.verify() == [] and again._store.snapshot().structures == ()
+        again.optimize(structure="pq")
+        assert images(again).rows >= ROWS - 3
 
 
 def test_a_snapshot_has_the_structures(fresh, tmp_path):

@@ -144,10 +144,11 @@ def unanswered(index):
             continue
         for cover in standing.covers:
             if cover.shard_id not in snapshot.by_id:
-                continue  # compacted
-            rows = np.array(snapshot.by_id[cover.shard_id].matrix[: cover.rows : 3])
-            proposed = structure.propose(rows, 20, structure.widest)
-            labels = cover.first + 3 * np.arange(len(rows))
+                yield f"{standing.path.name}: the shard {cover.shard_id} is not there"
+                continue
+            offsets = np.arange(cover.start, cover.end, 3)
+            proposed = structure.propose(np.array(snapshot.by_id[cover.shard_id].matrix[offsets]), 20, structure.widest)
+            labels = cover.first + cover.numbers(offsets)
             if not (proposed == labels[:, None]).any(axis=1).all():
                 yield f"{standing.path.name}: rows of the shard {cover.shard_id}"
 

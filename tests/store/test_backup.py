@@ -251,7 +251,7 @@ def test_structures_come_along_if_they_are_intact(store, tmp_path):
                 "INSERT INTO structures VALUES (?, 'space', '1', 'image', 'Flat', ?, ?, ?, 1, 0.5)",
                 (n, f"shards/{n}.ann", n, zlib.crc32(content) + crc),
             )
-            connection.exec_driver_sql("INSERT INTO covered VALUES (?, 1, 0, 1)", (n,))
+            connection.exec_driver_sql("INSERT INTO covered VALUES (?, 1, 0, 1, 0, NULL)", (n,))
             connection.exec_driver_sql("INSERT INTO settings VALUES (?, 'text', 1, 1, 1, 1, 1, 1, 1, 1, 1)", (n,))
     (store.folder / "bridge.npz").write_bytes(b"bridge")
     made = backup(store, tmp_path / "copy", also=("bridge.npz", "absent"))
