@@ -18,7 +18,6 @@ from mmsearch.errors import QueryError
 from mmsearch.search import stretch
 from mmsearch.search.samples import LEAST, Samples
 from mmsearch.store.covers import Cover
-from mmsearch.store.shard import MOST_ROWS
 from mmsearch.store.structures import Standing
 
 if TYPE_CHECKING:
@@ -231,18 +230,34 @@ class Optimizer:
 
 
 def asker(snapshot: Snapshot, standing: Standing, structure: Structure | OnGpu, nearest: Nearest) -> tune.Ask:
-    """Asks one structure as a search does; see `tune.Ask`. Its labels are numbers of rows in the whole index."""
+    """Asks one structure as a search does; see `tune.Ask`."""
     way = nearest.way(snapshot, standing, structure)
     covered = stretch.covered(standing.covers, snapshot.by_id)
+    label = _labels(standing.covers)
 
     def ask(questions: FloatArray, effort: int, fetch: int) -> NDArray[np.int64]:
         found = way.find(questions, tune.K, effort, fetch) if effort else stretch.top(covered, questions, tune.K)
-        numbers = np.full((len(questions), tune.K), -1, np.int64)
-        for row, one in zip(numbers, found, strict=True):
-            row[: len(one.offsets)] = one.shards * MOST_ROWS + one.offsets
-        return numbers
+        labels = np.full((len(questions), tune.K), -1, np.int64)
+        for row, one in zip(labels, found, strict=True):
+            places = zip(one.shards.tolist(), one.offsets.tolist(), strict=True)
+            row[: len(one.offsets)] = [label[shard][offset] for shard, offset in places]
+        return labels
 
     return ask
+
+
+def _labels(covers: Sequence[Cover]) -> dict[int, Sequence[int] | NDArray[np.int64]]:
+    """By shard, the label of each row; a `range` where no row has moved, which takes no memory."""
+    found: dict[int, Sequence[int] | NDArray[np.int64]] = {}
+    for id_ in {cover.shard_id for cover in covers}:
+        here = [cover for cover in covers if cover.shard_id == id_]
+        if len(here) == 1 and not here[0].moved:
+            found[id_] = range(here[0].first, here[0].first + here[0].rows)
+            continue
+        found[id_] = labels = np.full(max(cover.end for cover in here), -1, np.int64)
+        for cover in here:
+            labels[cover.start : cover.end] = cover.first + cover.numbers(np.arange(cover.start, cover.end))
+    return found
 
 
 def _groups(model: Model, snapshot: Snapshot) -> list[tuple[str, str, tuple[Shard, ...]]]:

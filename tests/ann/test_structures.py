@@ -352,7 +352,9 @@ def test_optimize_keeps_a_structure_of_which_a_little_is_gone(fresh):
     fresh.compact(dead_share=0)
     fresh.optimize(structure="pq")
     assert images(fresh).id == first and fresh.verify() == []
-    fresh.compact(dead_share=0)
+    assert images(fresh).settings["image"].effort > 0
+    fresh.audit()
+    assert images(fresh).settings["image"].effort > 0
     assert recall(fresh, "text", np.arange(ROWS) % 8 > 0) >= RECALL - 0.02
 
 
