@@ -187,18 +187,18 @@ class Optimizer:
         """
         snapshot, parts = self._store.snapshot(), []
         for name, modality, shards in _groups(self._model, snapshot):
-            covered = 0
+            covered: set[int] = set()  # a shard of which some rows are: what was added since is not told
             for standing in snapshot.structures_of(shards):
                 structure = self._nearest.structure(standing)
-                live = sum(one.rows.live for one in stretch.covered(standing.covers, snapshot.by_id))
-                if structure is None or not live:
+                here = stretch.covered(standing.covers, snapshot.by_id)
+                if structure is None or not any(one.rows.live for one in here):
                     continue
                 settings = self._again(snapshot, standing, structure, told)
                 if settings != standing.settings:
                     self._writer.settle_structure(standing.id, settings)
-                covered += live
+                covered.update(one.rows.id for one in here)
                 parts.append(_part(replace(standing, settings=settings), ""))
-            rest = sum(shard.live for shard in shards) - covered
+            rest = sum(shard.live for shard in shards if shard.id not in covered)
             if rest:
                 parts.append(Part(name, modality, rest, "exact", "", 0, 0.0, {}))
         return tuple(parts)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from damage import pages_of, zero_page
 from made_gpus import Cpu
 
 import mmsearch
@@ -404,6 +405,27 @@ def test_a_structure_of_which_the_places_make_no_sense_is_left_out(fresh, tmp_pa
         assert again.verify() == [] and again._store.snapshot().structures == ()
         again.optimize(structure="pq")
         assert images(again).rows >= ROWS - 3
+
+
+@pytest.mark.parametrize("lost", ["items", "covered"])
+def test_what_a_damaged_catalog_still_says_of_structures_is_kept(fresh, lost):
+    fresh.remove(ids=[f"i{n}" for n in range(0, ROWS, 20)])
+    compact(fresh._store, dead_share=0)
+    use(fresh)
+    before = images(fresh)
+    fresh.close()
+    zero_page(fresh.folder, pages_of(fresh.folder, lost)[-1])
+    if lost == "covered":
+        zero_page(fresh.folder, pages_of(fresh.folder, "items")[-1])
+    done = mmsearch.repair(fresh.folder)
+    assert done.left == () and 5000 < done.kept < ROWS + 400 - 300
+    with mmsearch.open(fresh.folder, create=False) as again:
+        assert images(again).id == before.id and images(again).settings == before.settings
+        assert images(again).covers == (before.covers if lost == "items" else ())
+        found, compared = answers(again)
+        assert (compared == 0) == (lost == "items") and all(len(hits) == 10 for hits in found)
+        again.optimize(structure="pq")
+        assert len(images(again).covers) == 1 and again.verify() == []
 
 
 def test_a_snapshot_has_the_structures(fresh, tmp_path):
