@@ -325,7 +325,7 @@ def test_compactions_leave_the_structures(many, monkeypatch):
         keep[gone] = False
         many.remove(ids=[f"i{n}" for n in gone])
         told = [answers(many, where) for where in filters]
-        done = compact(many._store, dead_share=0.01, small_rows=2000 if shard_rows > 1500 else 0)
+        done = compact(many._store, dead_share=0, small_rows=2000 if shard_rows > 1500 else 0)
         assert done.rows_dropped >= 140 and (done.uncovered, done.then) == (0, "")
         after = many._store.snapshot().of("vectors", "fake", "1", "image")
         assert {one.id for one in after} != {one.id for one in before} and not any(len(one.dead) for one in after)
