@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 THREADS = os.cpu_count() or 1
+NEAR = 0.1  # a share of the lists, up to which the graph finds them in less time than comparing with all
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,17 @@ class Structure:
         ivf, swig = self._ivf, self._faiss.swig_ptr
         assert ivf is not None
         enough = max(4 * fetch, effort * self.rows // self.widest)
-        holding = np.flatnonzero(allowed.counts)
         labels = np.full((len(queries), fetch), -1, np.int64)
-        if len(holding) == 0:
+        if not allowed.counts.any():
             return labels
-        nearness = queries @ self._centroids[holding].T
-        order = np.argsort(-nearness, axis=1, kind="stable")
-        seen = np.cumsum(allowed.counts[holding][order], axis=1)
+        nearness, order = self._ranked(queries, effort, enough, allowed)
+        seen = np.cumsum(allowed.counts[order], axis=1)
         needed = 1 + (seen < enough).sum(axis=1)
-        probes = int(min(needed.max(), len(holding)))
-        order = order[:, :probes]
-        lists = np.where(np.arange(probes) < needed[:, None], holding[order], -1).astype(np.int64)
-        distances = np.ascontiguousarray(np.take_along_axis(nearness, order, axis=1), np.float32)
+        probes = int(min(needed.max(), order.shape[1]))
+        order, nearness = order[:, :probes], nearness[:, :probes]
+        wanted = (np.arange(probes) < needed[:, None]) & (allowed.counts[order] > 0)
+        lists = np.where(wanted, order, -1).astype(np.int64)
+        distances = np.ascontiguousarray(nearness, np.float32)
         queries, scores = np.ascontiguousarray(queries, np.float32), np.empty(labels.shape, np.float32)
         parameters = self._faiss.SearchParametersIVF(nprobe=probes, sel=self._faiss.IDSelectorBitmap(allowed.packed))
         ivf.search_preassigned_c(
@@ -112,6 +112,22 @@ class Structure:
             parameters,
         )  # fmt: skip
         return labels
+
+    def _ranked(
+        self, queries: FloatArray, effort: int, enough: int, allowed: Allowed
+    ) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Inner products with centroids, falling, and their lists `(q, n)`: so many that they hold enough, or all."""
+        assert allowed.counts is not None and self._ivf is not None
+        most = int(1.5 * effort * self.rows / allowed.counts.sum())
+        if self.recipe.lists >= GRAPH_LISTS and most <= NEAR * self.widest:
+            parameters = self._faiss.SearchParametersHNSW(efSearch=max(48, most + most // 4))
+            nearness, order = self._ivf.quantizer.search(queries, most, params=parameters)
+            if order.min() >= 0 and (allowed.counts[order].sum(axis=1) >= enough).all():
+                return nearness, order
+        holding = np.flatnonzero(allowed.counts)
+        nearness = queries @ self._centroids[holding].T
+        order = np.argsort(-nearness, axis=1, kind="stable")
+        return np.take_along_axis(nearness, order, axis=1), holding[order]
 
     def allow(self, mask: NDArray[np.bool_]) -> Allowed:
         """What `propose` needs to find only the rows of a mask `(rows,)` by label."""
