@@ -172,10 +172,11 @@ def _filtered(own: Own, questions: dict[str, np.ndarray], title: str, gone: np.n
                     finally:
                         nearest.SURVIVORS = kept
                 decided, structure, scan = cells
+                every = f"{scan[1] * 1e3:.2f}" if share < 1 else "-"
                 lines.append(
                     f"| {name if share < 1 else 'none'} | {share:.1%} | {asked} | {decided[0]:.3f}, "
                     f"{decided[1] * 1e3:.2f} | {structure[0]:.3f}, {structure[1] * 1e3:.2f}, "
-                    f"{structure[2] * 1e3:.0f} | {scan[1] * 1e3:.2f} |"
+                    f"{structure[2] * 1e3:.0f} | {every} |"
                 )
     return "\n".join(lines)
 
