@@ -144,10 +144,11 @@ def test_the_shim_counts_structures_and_copies(campaign):
     for scenario, step in [
         ("optimize", ("write", "shards/*.ann.new")), ("optimize", ("open", "shards/*.ann.new")),
         ("optimize", ("fsync", "shards/*.ann.new")), ("optimize", ("rename", "shards/*.ann")),
-        ("compact", ("unlink", "shards/*.ann")), ("snapshot", ("link", "shards/*.vec")),
+        ("compact", ("unlink", "shards/*.vec")), ("snapshot", ("link", "shards/*.vec")),
         ("snapshot", ("rename", "plain")), ("snapshot", ("write", "shards/*.ann")),
     ]:  # fmt: skip
         assert campaign.known(scenario).steps[step] > 0, (scenario, step)
+    assert campaign.known("compact").steps["unlink", "shards/*.ann"] == 0, "structures follow the rows"
 
 
 @pytest.mark.parametrize("scenario", ["records", "folder", "writer", "repair shards", "repair catalog", *ORDERED])
