@@ -72,12 +72,12 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
         ("chromadb", lambda: peers.chromadb(stored)),
     ]
     for name, make in makers:
-        if only and not any(word in name for word in only):
-            continue
         if name in done:
             points += [Point(**one) for one in done[name]["points"]]
             built += [peers.Peer(**one, settings=None) for one in done[name]["built"]]
             extra += done[name]["extra"]
+            continue
+        if only and not any(word in name for word in only):
             continue
         before = len(points), len(built), len(extra)
         try:
