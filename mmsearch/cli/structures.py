@@ -33,7 +33,7 @@ def optimize(
     ] = None,
     recall: Annotated[float, typer.Option(help="recall@10 against exact search to keep in every direction.")] = 0.95,
     structure: Annotated[
-        str | None, typer.Option(metavar="KIND", help="exact, hnsw, pq, rabitq; for GPUs ivfpq, cagra; instead of the best.")
+        str | None, typer.Option(metavar="KIND", help="exact, hnsw, pq or rabitq; for GPUs ivfpq, cagra.")
     ] = None,
     texts: TextsOption = None,
     device: DeviceOption = None,
