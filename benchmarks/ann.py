@@ -78,6 +78,7 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
             extra += done[name]["extra"]
             continue
         if only and not any(word in name for word in only):
+            notes.append(f"Left out of this run: {name}.")
             continue
         before = len(points), len(built), len(extra)
         try:
@@ -88,6 +89,7 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
                 _say(f"{time.strftime('%H:%M:%S')} {peer.name}: built in {peer.seconds:.1f} s, {len(found)} points")
         except ImportError as error:
             notes.append(f"Skipped: {name} is not installed ({error}).")
+            continue
         gc.collect()
         done[name] = {
             "points": [asdict(one) for one in points[before[0] :]],
@@ -96,12 +98,17 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
         }
         if keep is not None:
             keep.write_text(json.dumps(done), encoding="utf-8")
-        text = [f"# Approximate search at {rows:,} x {dim}, k = {peers.K}"]
-        text += [_best(points), _table(built, points), *extra, *notes, _how()]
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "ann.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-        _plot(points, RESULTS / "ann.png", f"{rows:,} x {dim}, one thread")
-    print("\n\n".join(text))
+        _write(rows, dim, points, [_table(built, points), *extra, *notes])
+    print(_write(rows, dim, points, [_table(built, points), *extra, *notes]))
+
+
+def _write(rows: int, dim: int, points: list[Point], more: list[str]) -> str:
+    title = f"# Approximate search at {rows:,} x {dim}, k = 10"
+    text = "\n\n".join([title, _best(points), *more, _how()]) + "\n"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "ann.md").write_text(text, encoding="utf-8")
+    _plot(points, RESULTS / "ann.png", f"{rows:,} x {dim}, one thread")
+    return text
 
 
 def _sweep(peer, questions, truth) -> Iterator[Point]:
