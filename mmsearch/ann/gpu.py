@@ -7,7 +7,6 @@ has one thread of its own, in which everything on it is done; several GPUs work 
 from __future__ import annotations
 
 import ctypes
-import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from mmsearch.ann import placement
 from mmsearch.ann.library import faiss, has_cuvs, has_gpus
 from mmsearch.ann.recipe import GRAPH_DEGREE
+from mmsearch.encoders.devices import driver
 from mmsearch.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -174,15 +174,6 @@ def _gpu(number: int) -> Gpu:
 def tell(sentence: str) -> None:
     """Warn, once in a process, that something is searched on the CPU."""
     warnings.warn(sentence, RuntimeWarning, stacklevel=3)
-
-
-@cache
-def driver() -> Any:  # noqa: ANN401  (a library of C)
-    """NVIDIA's driver; None if it is not installed."""
-    try:
-        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return None
 
 
 def free_bytes(number: int) -> int:

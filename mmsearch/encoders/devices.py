@@ -106,14 +106,19 @@ def _count_without_torch() -> int:
     built_for = re.search(r"^cuda\b[^=]*= *(\S+)", Path(found.origin).with_name("version.py").read_text("utf-8"), re.M)
     if built_for is None or built_for[1] == "None":
         return 0
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return 0
+    library = driver()
     count = ctypes.c_int(0)
-    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+    if library is None or library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count)):
         return 0
     return count.value
+
+
+def driver() -> ctypes.CDLL | None:
+    """NVIDIA's driver; None if it is not installed."""
+    try:
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
 
 
 def _count() -> int:
