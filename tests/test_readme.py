@@ -46,7 +46,7 @@ def home(tmp_path_factory):
 def call(home, *command):
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     cache = os.environ.get("MMSEARCH_CACHE") or str(Path.home() / ".cache" / "mmsearch")
-    environment = os.environ | {"HOME": str(home), "PATH": tools, "MMSEARCH_CACHE": cache}
+    environment = os.environ | {"HOME": str(home), "PATH": tools, "MMSEARCH_CACHE": cache, "COLUMNS": "300"}
     done = subprocess.run(command, cwd=home / "work", env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
