@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests" / "faults"), str(HERE.parent / "tests")]
 
 SCENARIOS = ["create", "records", "folder", "recovery", "writer", "repair shards", "repair catalog"]
-SCENARIOS += ["compact", "optimize", "snapshot", "load", "migrate"]
+SCENARIOS += ["compact", "optimize", "snapshot", "load", "migrate", "fit", "half a fit"]
 KILLS = ("tried", "killed", "opened", "clean", "lost", "half", "finished")
 ERRORS = ("errors", "raised", "clean", "finished")
 

@@ -16,6 +16,7 @@ from mmsearch.exchange.rows import COLUMNS
 from mmsearch.search.survivors import Survivors
 from mmsearch.search.where import parse
 from mmsearch.store import database, schema
+from mmsearch.store.fits import is_fit
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
+    from mmsearch.store.shard import Group
+    from mmsearch.store.snapshot import Snapshot
     from mmsearch.store.view import View
     from mmsearch.types import FloatArray
 
@@ -43,7 +46,7 @@ class Selection:
     Args:
         view: read as long as pages are asked for.
         modalities: only segments of these; of all, if there is none.
-        space: only vectors of this space.
+        space: only vectors of this space, which can be that of a fit that is in use; else those of fits are left out.
         where: only what this filter leaves.
 
     Raises:
@@ -63,7 +66,7 @@ class Selection:
             for shard in view.snapshot().shards
             if shard.group.kind == "vectors"
             and (not modalities or shard.group.modality in modalities)
-            and space in (None, shard.group.name)
+            and _meant(shard.group, space, view.snapshot())
         }
         dims = {shard.group.dim for shard in self._shards.values()}
         names = sorted({shard.group.name for shard in self._shards.values()})
@@ -151,3 +154,10 @@ class Selection:
             "page": page, "time_start": time_start, "time_end": time_end, "path": where, "metadata": said,
             "properties": {name: value for name, value in known.items() if value is not None}, "excerpt": excerpt,
         }  # fmt: skip
+
+
+def _meant(group: Group, space: str | None, snapshot: Snapshot) -> bool:
+    """Whether rows of a group are of the space that is asked for, or are what the index holds if none is."""
+    if is_fit(group.name):
+        return space == group.name and (group.name, group.version) in snapshot.fits
+    return space in (None, group.name)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import migrations, structures
+from mmsearch.store import fit_checks, fits, migrations, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.prune import Prune
 from mmsearch.store.shard import Group
@@ -91,6 +91,7 @@ class Mending:
             self.said.append(f"{len(lost)} items that had lost a part were removed")
         if again:
             self.said.append(f"{len(again)} files are to be read again by the next `mmsearch index`")
+        patients = self._without_fits(patients)
         for patient in patients:
             self._mend(patient)
         self._prune.bury()
@@ -167,7 +168,7 @@ class Mending:
         wanted = {
             patient.live[offset]: (patient, offset)
             for patient in patients
-            if patient.group.kind == "vectors"
+            if patient.group.kind == "vectors" and not fits.is_fit(patient.group.name)
             for offset in np.flatnonzero(patient.lost).tolist()
             if offset in patient.live
         }
@@ -202,9 +203,18 @@ class Mending:
                 target.mended[at] = row
 
     def _note(self, patient: Patient) -> None:
+        if fits.is_fit(patient.group.name):
+            return
         gone = [offset for offset in np.flatnonzero(patient.lost).tolist() if offset not in patient.mended]
         segments = [patient.live.pop(offset) for offset in gone if offset in patient.live]
         self._prune.note_segments(f"a row of {patient.file} is lost", segments)
+
+    def _without_fits(self, patients: list[Patient]) -> list[Patient]:
+        """Those that are left when fits that lost something are switched off: rows of them can be made again."""
+        damaged = {one.group for one in patients if fits.is_fit(one.group.name) and one.lost[list(one.live)].any()}
+        self.said += fit_checks.cure(self._sql, self._folder, damaged)
+        left = set(self._sql("SELECT id FROM shards").scalars())
+        return [patient for patient in patients if patient.id in left]
 
     def _mend(self, patient: Patient) -> None:
         """Write what can be: only bytes that are damaged, and rows that cannot stay as they are."""

@@ -79,6 +79,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "SELECT structure_id, shard_id, first, rows FROM covered_before WHERE rows <> 0",
         "DROP TABLE covered_before",
     ),
+    (  # 5
+        # The content, megabytes, comes last: what stands before it is read without it.
+        "CREATE TABLE fits (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space TEXT NOT NULL, "
+        "medium TEXT NOT NULL, version TEXT NOT NULL, active INTEGER NOT NULL DEFAULT 0, previous INTEGER, "
+        "card TEXT NOT NULL, content BLOB NOT NULL)",
+        "CREATE UNIQUE INDEX fits_active ON fits (space, medium) WHERE active <> 0",
+    ),
 )
 
 FORMAT = len(MIGRATIONS)

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.store.fits import BASE
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ DANGLING = (
     ),
 )
 
+# Of rows of fits that disagree no item is lost: see `fit_checks`.
 LOST = (
     (
         "its file is not known any more",
@@ -60,17 +62,17 @@ LOST = (
     (
         "a segment has no vector",
         "SELECT item_id FROM segments WHERE id NOT IN (SELECT r.segment_id FROM rows r "
-        "JOIN shards s ON s.id = r.shard_id WHERE s.kind = 'vectors')",
+        f"JOIN shards s ON s.id = r.shard_id WHERE s.kind = 'vectors' AND {BASE})",
     ),
     (
         "a segment has two rows of one kind",
         "SELECT g.item_id FROM rows r JOIN shards s ON s.id = r.shard_id JOIN segments g ON g.id = r.segment_id "
-        "GROUP BY r.segment_id, s.kind, s.name, s.version HAVING count(*) > 1",
+        f"WHERE {BASE} GROUP BY r.segment_id, s.kind, s.name, s.version HAVING count(*) > 1",
     ),
     (
         "a row is of another modality",
         "SELECT g.item_id FROM rows r JOIN shards s ON s.id = r.shard_id JOIN segments g ON g.id = r.segment_id "
-        "WHERE g.modality <> s.modality",
+        f"WHERE g.modality <> s.modality AND {BASE}",
     ),
 )
 

@@ -5,6 +5,8 @@
     roots ─< files ─< items ─< segments ─< rows >─ shards ─< blocks
                                                      ├─< tombstones
                                                      └─< covered >─ structures ─< settings
+
+    fits (rows of one that is active are in shards that have its name: see `fits`)
 """
 
 from __future__ import annotations
@@ -178,4 +180,21 @@ settings = Table(
     Column("queries", Integer, nullable=False),
     Column("seconds", REAL, nullable=False),
     Column("exact_seconds", REAL, nullable=False),
+)
+
+# Heads that were learned for a space and a medium against text. `version` is that of the content, `card` a JSON object.
+# One of a space and a medium is `active` at most: the version of the index in which it became so, 0 for the others.
+# `previous` is the one that was active before it, if there was one.
+fits = Table(
+    "fits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("space", Text, nullable=False),
+    Column("medium", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("card", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )

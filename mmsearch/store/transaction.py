@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import IndexDamaged, StoreError
+from mmsearch.store import bulk
 from mmsearch.store import shard as shards
-from mmsearch.store.bulk import PutRows
+from mmsearch.store.bulk import AddRows, PutRows
 from mmsearch.store.changes import Annotate, Applied, Change, Move, NewItem, Put, Remove
 from mmsearch.store.inserts import PARAMETERS, Inserts
 from mmsearch.store.shard import Group
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
+    from mmsearch.store.bulk import Bulk
     from mmsearch.types import Metadata
 
 JSON = json.JSONEncoder(allow_nan=False)
@@ -57,7 +59,7 @@ class Transaction:
         self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
         self._inserts = Inserts()
 
-    def apply(self, changes: Sequence[Change | PutRows]) -> int:
+    def apply(self, changes: Sequence[Change | Bulk]) -> int:
         """Apply `changes` in order; the number of segments added."""
         for are_records, alike in groupby(changes, lambda change: isinstance(change, Put) and change.file is None):
             if are_records:
@@ -74,12 +76,16 @@ class Transaction:
             )
         return self._added
 
-    def _change(self, change: Change | PutRows) -> None:
+    def _change(self, change: Change | Bulk) -> None:
         match change:
             case Put():
                 self._put(change)
             case PutRows():
                 self._put_rows(change)
+            case AddRows(group, segment_ids, rows):
+                self._flush()
+                bulk.check(self._sql, change)
+                self._append_rows(group, list(segment_ids), rows)
             case Move(file_id, file, metadata):
                 self._sql(
                     "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
@@ -165,7 +171,8 @@ class Transaction:
             for (item_id, segment_id), excerpt in zip(ids, put.excerpts, strict=True)
         )
         self._added += len(ids)
-        self._append_rows(put.group, [segment_id for _, segment_id in ids], put.rows)
+        for group, rows in {put.group: put.rows, **put.also}.items():
+            self._append_rows(group, [segment_id for _, segment_id in ids], rows)
 
     def _replace(self, keys: set[str]) -> None:
         """Remove what has these keys: they are about to be put."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.errors import StoreError
-from mmsearch.store import database, migrations, snapshot, structures
+from mmsearch.store import database, fit_checks, migrations, snapshot, structures
 from mmsearch.store import shard as shards
+from mmsearch.store.fits import BASE
 from mmsearch.store.prune import KNOWN, NO_OBJECT, unreadable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ CHECKS = (
     (
         "segments have no vector",
         "FROM segments WHERE id NOT IN (SELECT r.segment_id FROM rows r JOIN shards s ON s.id = r.shard_id "
-        "WHERE s.kind = 'vectors')",
+        f"WHERE s.kind = 'vectors' AND {BASE})",
     ),
     ("segments have an unknown modality", f"FROM segments WHERE modality NOT IN ({KNOWN})"),
     ("items have no segment", "FROM items WHERE id NOT IN (SELECT item_id FROM segments)"),
@@ -85,6 +86,8 @@ def verify(store: Store) -> Iterator[str]:
                 yield from _shard(store, connection, shard)
             for _, why in structures.problems(connection.exec_driver_sql, store.folder):
                 yield f"{why}: until `mmsearch optimize` makes it anew, search is exact"
+            for problem in fit_checks.problems(connection.exec_driver_sql):
+                yield f"the fit {problem.name!r}: {problem.said}"
     except StoreError as error:
         yield str(error)
 

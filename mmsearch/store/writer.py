@@ -14,24 +14,25 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmsearch.errors import IndexDamaged, IndexLocked, StoreError
-from mmsearch.store import database, migrations, structures
+from mmsearch.errors import IndexLocked, StoreError
+from mmsearch.store import database, fits, migrations, recovery, structures
 from mmsearch.store import shard as shards
-from mmsearch.store.shard import Group
-from mmsearch.store.transaction import Active, Transaction
+from mmsearch.store.transaction import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from filelock import FileLock
     from sqlalchemy import Engine
 
-    from mmsearch.store.bulk import PutRows
+    from mmsearch.store.bulk import Bulk
     from mmsearch.store.changes import Change
     from mmsearch.store.structures import Setting, Standing
+
+T = TypeVar("T")
 
 LOCK = "writer.lock"
 FOLD_MILLISECONDS = 250
@@ -69,14 +70,13 @@ class Writer:
     def __init__(self, folder: Path, engine: Engine, lock: FileLock) -> None:
         self._folder, self._engine, self._lock = folder, engine, lock
         self._shard_rows = shards.SHARD_ROWS
-        self._active: dict[Group, Active] = {}
         self._unsettled = True
         self._holders = 1
         with database.errors_of(folder):
             with engine.begin() as connection:
                 migrations.migrate(connection)
             self._settle()
-            self._recover()
+            self._active = recovery.recover(engine, folder)
 
     @classmethod
     def open(cls, folder: Path, engine: Engine, *, wait: float = 0.0) -> Writer:
@@ -139,7 +139,7 @@ class Writer:
             connection.exec_driver_sql("DELETE FROM sidecars WHERE root_id = ?", (inner,))
             connection.exec_driver_sql("DELETE FROM roots WHERE id = ?", (inner,))
 
-    def commit(self, changes: Sequence[Change | PutRows]) -> int:
+    def commit(self, changes: Sequence[Change | Bulk]) -> int:
         """Apply `changes` in order, all or none, and return the number of segments added.
 
         Raises:
@@ -169,12 +169,8 @@ class Writer:
         Raises:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
-        with database.errors_of(self._folder):
-            with self._engine.begin() as connection:
-                file = standing.path.relative_to(self._folder).as_posix()
-                structures.install(connection.exec_driver_sql, standing, file)
-                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
-            self._sweep(structures.SUFFIX, self._structures())
+        file = standing.path.relative_to(self._folder).as_posix()
+        self._alter(lambda sql: structures.install(sql, standing, file))
 
     def settle_structure(self, structure_id: int, settings: Mapping[str, Setting]) -> None:
         """Replace how a structure is asked.
@@ -182,9 +178,7 @@ class Writer:
         Raises:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
-        with database.errors_of(self._folder), self._engine.begin() as connection:
-            structures.settle(connection.exec_driver_sql, structure_id, settings)
-            connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+        self._alter(lambda sql: structures.settle(sql, structure_id, settings))
 
     def discard(self, structure_ids: Iterable[int]) -> None:
         """Remove structures and their files.
@@ -192,16 +186,68 @@ class Writer:
         Raises:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
-        with database.errors_of(self._folder):
-            with self._engine.begin() as connection:
-                for id_ in structure_ids:
-                    structures.drop(connection.exec_driver_sql, id_)
-                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
-            self._sweep(structures.SUFFIX, self._structures())
 
-    def _structures(self) -> set[Path]:
-        with self._engine.connect() as connection:
-            return {self._folder / file for (file,) in connection.exec_driver_sql("SELECT file FROM structures")}
+        def drop(sql: Callable[..., Any]) -> None:
+            for id_ in structure_ids:
+                structures.drop(sql, id_)
+
+        self._alter(drop)
+
+    def keep_fit(self, name: str, space: str, medium: str, content: bytes, card: Mapping[str, Any]) -> int:
+        """Keep a fit in place of one of the same name that is not active; its id. Nothing else changes by it.
+
+        Raises:
+            StoreError: the one of that name is active; there is no such medium, or the card is none of JSON values;
+                the disk is full or cannot be written. The index is as it was.
+        """
+        return self._alter(lambda sql: fits.keep(sql, name, space, medium, content, card))
+
+    def forget_fit(self, fit_id: int) -> None:
+        """Forget a fit that is not active.
+
+        Raises:
+            StoreError: it is active; or the disk is full or cannot be written. The index is as it was.
+        """
+        self._alter(lambda sql: fits.forget(sql, fit_id))
+
+    def activate_fit(self, fit_id: int | None, space: str, medium: str) -> None:
+        """Make a fit, whose rows have been committed, the active one of its space and medium; or none, for None.
+
+        Rows of the one that was active before it are removed; its content stays.
+
+        Raises:
+            StoreError: there is no such fit, or a segment has no row of it; or the disk is full or cannot be written.
+                The index is as it was.
+        """
+        self._alter(lambda sql: fits.activate(sql, fit_id, space, medium))
+
+    def undo_fit(self, space: str, medium: str) -> int | None:
+        """Make the fit active that was so before the one that is, or none; its id. Its rows must have been committed.
+
+        Raises:
+            StoreError: none is active; else as `activate_fit`.
+        """
+        return self._alter(lambda sql: fits.undo(sql, space, medium))
+
+    def drop_idle_fits(self) -> None:
+        """Remove rows of fits that are not active: those of an installation that was broken off.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        self._alter(fits.drop_idle)
+
+    def _alter(self, change: Callable[[Callable[..., Any]], T]) -> T:
+        """Make a change to the catalog in one transaction, then remove the files that nothing names any more."""
+        with database.errors_of(self._folder):
+            self._unsettled = True
+            with self._engine.begin() as connection:
+                made = change(connection.exec_driver_sql)
+                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+            self._unsettled = False
+            named = recovery.sweep(self._engine, self._folder)
+            self._active = {group: active for group, active in self._active.items() if active.path in named}
+        return made
 
     def _settle(self) -> None:
         """Make sure that a transaction that was not seen to be committed is gone for good; see above."""
@@ -210,38 +256,3 @@ class Writer:
                 "INSERT INTO meta VALUES ('settled', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1"
             )
         self._unsettled = False
-
-    def _recover(self) -> None:
-        """Cut off what a dead writer left: tails beyond the committed rows, and files that no row names."""
-        named: set[Path] = set()
-        with self._engine.connect() as connection:
-            found = connection.exec_driver_sql(
-                "SELECT id, kind, name, version, modality, dtype, dim, file, rows, sealed, "
-                "(SELECT crc FROM blocks WHERE shard_id = id ORDER BY block DESC LIMIT 1) FROM shards"
-            ).all()
-        for id_, *group_fields, file, rows, sealed, crc in found:
-            group = Group(*group_fields)
-            wrong = shards.odd(self._folder, group, file, rows)
-            if wrong:
-                raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
-            path = self._folder / file
-            named.add(path)
-            end = shards.HEADER_BYTES + rows * group.row_bytes
-            if not path.is_file() or path.stat().st_size < end:
-                continue  # `verify` tells; a writer must not make it worse
-            if path.stat().st_size > end:
-                with path.open("r+b") as handle:
-                    handle.truncate(end)
-            if not sealed:
-                self._active[group] = Active(id_, path, rows, crc or 0)
-        self._sweep(".vec", named)
-        self._sweep(structures.SUFFIX, self._structures())
-        self._sweep(f"{structures.SUFFIX}.new", set())
-
-    def _sweep(self, suffix: str, named: set[Path]) -> None:
-        """Remove the files below `shards` that are called so and not named."""
-        inside = self._folder.resolve()
-        for path in (self._folder / "shards").rglob(f"*{suffix}"):
-            ours = path.parent.resolve().is_relative_to(inside) and (path.is_symlink() or path.is_file())
-            if ours and path not in named:
-                path.unlink()

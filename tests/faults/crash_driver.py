@@ -10,9 +10,11 @@ from pathlib import Path
 
 import crash_state
 import numpy as np
+from made_fits import rows_of
 
 import mmsearch
 from mmsearch.search.query import Query
+from mmsearch.store import fits
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
 
@@ -116,6 +118,7 @@ def problems(folder, log):
                 found += [f"{said} {moment}" for said in differences(state, log)]
                 found += [f"not found {moment}: {said}" for said in unfound(index)]
                 found += [f"not found {moment}: {said}" for said in unanswered(index)]
+                found += [f"not found {moment}: {said}" for said in unfitted(index._store)]
                 if moment == "before a writer":
                     index._store.writer().close()
                 else:
@@ -153,8 +156,28 @@ def unanswered(index):
                 yield f"{standing.path.name}: rows of the shard {cover.shard_id}"
 
 
+def unfitted(store):
+    """Segments whose row of an active fit does not begin with their vector."""
+    snapshot = store.snapshot()
+    for name, version in snapshot.fits:
+        made = rows_of(
+            store, [one for one in snapshot.shards if (one.group.name, one.group.version) == (name, version)]
+        )
+        space, medium = name.split(fits.MARK)
+        base = [one for one in snapshot.shards if one.group.name == space and one.group.modality in ("text", medium)]
+        for segment_id, vector in rows_of(store, base).items():
+            if segment_id not in made:
+                yield f"{segment_id} in {name}"
+            elif made[segment_id][: len(vector)] @ vector < 0.999 * np.linalg.norm(made[segment_id][: len(vector)]):
+                yield f"{segment_id} in {name}: it is another"
+
+
 def unnamed(store):
-    """Files below `shards` that the catalog does not name."""
+    """Files below `shards` that the catalog does not name; those of fits that are not in use are not called for."""
+    snapshot = store.snapshot()
+    for one in snapshot.shards:
+        if fits.is_fit(one.group.name) and (one.group.name, one.group.version) not in snapshot.fits:
+            yield f"{one.path.name} of {one.group.name}"
     named = {
         store.folder / file for (file,) in store.query("SELECT file FROM shards UNION SELECT file FROM structures")
     }

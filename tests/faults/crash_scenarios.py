@@ -23,18 +23,25 @@ import mmsearch
 import mmsearch.cli.app
 import mmsearch.evaluation.evaluate
 import mmsearch.exchange.npy
+import mmsearch.fitting.install
 import mmsearch.indexing.pipeline
 import mmsearch.indexing.run
 from mmsearch import Record
 from mmsearch.ann import tune
-from mmsearch.encoders.fake import COLOURS, DIM
+from mmsearch.encoders.fake import COLOURS, DIM, FakeEncoder, fake
 from mmsearch.errors import QueryError, StoreError
+from mmsearch.fitting.adapter import Adapter
+from mmsearch.fitting.choose import Settings
+from mmsearch.fitting.fit import Fit
 from mmsearch.search.samples import LEAST
 from mmsearch.store import migrations, shard
+from mmsearch.store.bulk import AddRows
 from mmsearch.store.repair import repair
+from mmsearch.store.shard import Group
 from mmsearch.store.store import Store
 from mmsearch.store.structures import Setting
 from mmsearch.store.writer import Writer
+from mmsearch.types import Modality
 
 SHARD_ROWS = 8
 COMMIT_SEGMENTS = 5
@@ -82,25 +89,31 @@ def run(name, part, work, shim):
 
 
 def watch(log):
-    """Tell of each commit before and after."""
-    real = Writer.commit
+    """Tell of each change of the index before and after."""
+    described = {
+        "commit": crash_state.describe, "activate_fit": crash_state.activated, "undo_fit": crash_state.undone
+    }  # fmt: skip
+    for name, describe in described.items():
+        setattr(Writer, name, told(log, getattr(Writer, name), describe))
 
-    def commit(self, changes):
+
+def told(log, real, describe):
+    def call(self, *arguments):
         connection = self._engine.raw_connection()
         try:
-            described = crash_state.describe(changes, connection.cursor())
+            begin = describe(*arguments, connection.cursor())
         finally:
             connection.close()
-        log(begin=described)
+        log(begin=begin)
         try:
-            added = real(self, changes)
+            made = real(self, *arguments)
         except BaseException as error:
             log(failed=type(error).__name__)
             raise
         log(done=True)
-        return added
+        return made
 
-    Writer.commit = commit
+    return call
 
 
 class Context:
@@ -396,13 +409,58 @@ def return_to_format_2(context):
     context.close()
     catalog = context.work / "index" / "catalog.sqlite"
     connection = sqlite3.connect(catalog, isolation_level=None)
-    for table in ("settings", "covered", "structures"):
+    for table in ("settings", "covered", "structures", "fits"):
         connection.execute(f"DROP TABLE {table}")
-    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'structures'")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name IN ('structures', 'fits')")
     connection.execute("ALTER TABLE shards DROP COLUMN dead")
     connection.execute("PRAGMA user_version = 2")
     assert migrations.layout(lambda statement: connection.execute(statement).fetchall()) == 2
     connection.close()
+
+
+def fit_made(medium, seed):
+    """A fit that nobody learned: its maps are drawn."""
+    (head,), draw = fake().heads, np.random.default_rng(seed)
+    sizes = (FakeEncoder.dims[medium], FakeEncoder.dims[Modality.TEXT])
+    maps = (Adapter(1.0, draw.random(n, np.float32), draw.random((n, 4), np.float32)) for n in sizes)
+    encoders = {kind: (FakeEncoder.name, FakeEncoder.version) for kind in (medium, Modality.TEXT)}
+    settings = Settings(1.0, 1.0, 1.0, 4, 0.5)
+    return Fit(head.space.name, head.space.version, medium, encoders, settings, *maps)
+
+
+def use_fit(context, name, medium=Modality.IMAGE):
+    mmsearch.fitting.install.TOGETHER = COMMIT_SEGMENTS
+    if not any(one.name == name and one.active for one in context.index.fits.kept()):
+        context.index.fits.put(name, fit_made(medium, len(name)), {"pairs": 3})
+
+
+def use_first_fit(context):
+    use_fit(context, "first")
+
+
+def use_second_fit(context):
+    use_fit(context, "the second")
+
+
+def use_fit_of_sounds(context):
+    use_fit(context, "sounds", Modality.AUDIO)
+
+
+def undo_fit(context):
+    if any(one.name == "the second" and one.active for one in context.index.fits.kept()):
+        context.index.fits.undo()
+
+
+def begin_fit(context):
+    """Half of an installation, as a process leaves it that dies."""
+    fit = fit_made(Modality.IMAGE, 99)
+    with context.index._store.writer() as writer:
+        writer.keep_fit("half", fit.space, "image", fit.content, {})
+        for name in ("image", "text"):
+            ids = context.index._store.query("SELECT id FROM segments WHERE modality = ? ORDER BY id LIMIT 9", (name,))
+            group = Group("vectors", "fake.fit-image", fit.version, name, "float32", DIM + 4)
+            rows = np.full((len(ids), group.dim), group.dim**-0.5, np.float32)
+            writer.commit([AddRows(group, [id_ for (id_,) in ids], rows)])
 
 
 ADD = [create, write_media, add_folder, add_records]
@@ -412,8 +470,8 @@ SCENARIOS = {
     "folder": Scenario([create, write_media, add_folder, change_media, add_folder, remove_folder]),
     "recovery": Scenario([become_writer, replace_records], [create, add_records, leave_rubbish]),
     "writer": Scenario([create, commit_rows]),
-    "repair shards": Scenario([repair_index], [*ADD, damage_shards], repair=True),
-    "repair catalog": Scenario([repair_index], [*ADD, damage_catalog], repair=True),
+    "repair shards": Scenario([repair_index], [*ADD, use_first_fit, damage_shards], repair=True),
+    "repair catalog": Scenario([repair_index], [*ADD, use_first_fit, damage_catalog], repair=True),
     "compact": Scenario(
         [compact_index, replace_records, compact_index], [create, add_records, optimize_hnsw, remove_most]
     ),
@@ -421,6 +479,11 @@ SCENARIOS = {
     "snapshot": Scenario(
         [copy_index, link_index], [create, add_records, replace_records, optimize_hnsw], place="copies"
     ),
+    "fit": Scenario(
+        [use_first_fit, replace_records, use_second_fit, undo_fit, compact_index],
+        [create, add_records, use_fit_of_sounds],
+    ),
+    "half a fit": Scenario([become_writer, remove_records], [create, add_records, use_first_fit, begin_fit]),
     "load": Scenario([load_vectors], [create, add_records, write_vectors]),
     "migrate": Scenario([become_writer, remove_most], [create, add_records, replace_records, return_to_format_2]),
     "doubt": Scenario([add_beside_a_reader], [create, become_writer], [die_as_a_writer]),

@@ -1,7 +1,8 @@
 """What an index means, as a value that two indexes can be compared by, and what changes make of it.
 
 A state maps what an item is called to the vectors of its segments, in order: a record is called by its id, an item of a
-file by the file's path and its number within the file. Ids that are made at random do not matter.
+file by the file's path and its number within the file. Ids that are made at random do not matter. A fit that is active
+is called by its space and medium, and maps to its name; its rows are looked at by `crash_driver.unfitted`.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import os
 
 from mmsearch.store.bulk import PutRows
 from mmsearch.store.changes import Move, Put, Remove
+from mmsearch.store.fits import BASE, fit_space, is_fit
 
 
 def digest(row):
@@ -22,7 +24,7 @@ def read(store):
     vectors = {}
     for segment_id, shard_id, offset in store.query(
         'SELECT r.segment_id, r.shard_id, r."offset" FROM rows r JOIN shards s ON s.id = r.shard_id '
-        "WHERE s.kind = 'vectors'"
+        f"WHERE s.kind = 'vectors' AND {BASE}"
     ):
         vectors[segment_id] = digest(shards[shard_id].matrix[offset])
     state, numbers = {}, {}
@@ -37,7 +39,26 @@ def read(store):
             name = f"{place}#{number}"
         segments = store.query("SELECT id FROM segments WHERE item_id = ? ORDER BY id", (item_id,))
         state[name] = [vectors.get(segment_id) for (segment_id,) in segments]
+    for space, medium, name in store.query("SELECT space, medium, name FROM fits WHERE active <> 0"):
+        state[fit_space(space, medium)] = [name]
     return state
+
+
+def is_base(group):
+    return group.kind == "vectors" and not is_fit(group.name)
+
+
+def activated(fit_id, space, medium, cursor):
+    """What the activation of a fit makes of a state, to be applied."""
+    found = cursor.execute("SELECT name FROM fits WHERE id = ?", (fit_id,)).fetchone()
+    return [["fit", fit_space(space, medium), found and found[0]]]
+
+
+def undone(space, medium, cursor):
+    """What going back to the fit before makes of a state, to be applied."""
+    select = "SELECT previous FROM fits WHERE space = ? AND medium = ? AND active <> 0"
+    found = cursor.execute(select, (space, medium)).fetchone()
+    return activated(found and found[0], space, medium, cursor)
 
 
 def describe(changes, cursor):
@@ -55,7 +76,7 @@ def describe(changes, cursor):
     for change in changes:
         if isinstance(change, Put):
             items = [
-                [digest(row) for s in item.segments for group, row in s.rows.items() if group.kind == "vectors"]
+                [digest(row) for s in item.segments for group, row in s.rows.items() if is_base(group)]
                 for item in change.items
             ]
             if change.file is not None:
@@ -82,8 +103,10 @@ def apply(state, described):
             state |= {f"{name}#{number}": vectors for number, vectors in enumerate(rest[0])}
         elif kind == "item":
             state[name] = rest[0]
-        elif kind == "gone":
-            del state[name]
+        elif kind == "gone" or (kind == "fit" and rest[0] is None):
+            state.pop(name, None)
+        elif kind == "fit":
+            state[name] = rest
         elif kind == "move":
             state = {
                 f"{rest[0]}#{other.rsplit('#', 1)[1]}" if other.startswith(f"{name}#") else other: vectors

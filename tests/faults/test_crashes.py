@@ -13,8 +13,8 @@ from crash_campaign import Fault, errors, kills, moments
 from crash_scenarios import SCENARIOS
 
 SCENARIOS_UNDER_KILLS = ["create", "records", "folder", "recovery", "writer", "repair shards", "repair catalog"]
-ORDERED = ["compact", "optimize", "load"]
-UPKEEP = ["compact", "optimize", "snapshot", "load", "migrate"]
+ORDERED = ["compact", "optimize", "load", "fit"]
+UPKEEP = ["compact", "optimize", "snapshot", "load", "migrate", "fit", "half a fit"]
 KILLS, ERRORS = 9, 6  # of each scenario
 BEGUN = {  # what waits for the disk after a step
     ("write", "shards/*.vec"): {"content"},
@@ -91,6 +91,20 @@ def test_what_was_finished_three_seconds_before_a_kill_is_there(campaign):
     due = {name for name, at in given.items() if at < end - 3}
     assert len(due) > 100
     assert due <= there
+
+
+@pytest.mark.parametrize("scenario", ["fit", "half a fit"])
+def test_a_fit_is_in_use_whole_or_not_at_all(campaign, scenario):
+    """Kills around the commit after which rows are dropped, and before and after their files are removed."""
+    commit, removal = ("fdatasync", "catalog.sqlite-wal"), ("unlink", "shards/*.vec")
+    order = campaign.known(scenario).order
+    number = order[: order.index(removal)].count(commit)
+    places = [(commit, number - 1), (commit, number), (removal, 1), (removal, 2)]
+    outcomes = campaign.run(
+        Fault(scenario, action, *step, number) for step, number in places for action in ("kill before", "kill after")
+    )
+    assert [(str(one.fault), one.problems) for one in outcomes if one.problems] == []
+    assert {one.status for one in outcomes} == {-signal.SIGKILL}
 
 
 @pytest.mark.parametrize("action", ["fail once", "fail from"])

@@ -44,6 +44,8 @@ def test_old_formats_are_brought_up_to_date(old, tmp_path):
     columns = "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c ORDER BY 1, 2"
     new = Store.open(tmp_path / "new")
     assert store.query(columns) == new.query(columns)
+    indexes = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1"
+    assert store.query(indexes) == new.query(indexes)
     file = store.file(1, b"a.heic")
     assert (file.error, file.reader) == ("what?", 1)  # read by the first reader there was: it is tried again
     if store.query("SELECT count(*) FROM structures") == [(1,)]:

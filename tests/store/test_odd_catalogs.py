@@ -137,6 +137,7 @@ def test_a_folder_of_shards_outside_of_the_index_is_left_alone(folder):
         ("DROP TABLE sidecars", 0),
         ("DROP TABLE tombstones", 0),
         ("DROP TABLE blocks", 0),
+        ("DROP TABLE fits", 0),
         ("DROP TABLE rows", ITEMS + 4),
         ("ALTER TABLE items DROP COLUMN pages", 0),
     ],
