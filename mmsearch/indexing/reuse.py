@@ -57,7 +57,7 @@ class Reuse:
         Raises:
             MediaError: its shape or its values cannot be used, or it is not clear which space it is of.
         """
-        from mmsearch.embedding import vector_group
+        from mmsearch.embedding import beside, vector_group
 
         if modality not in set(Modality):
             raise MediaError(f"{modality!r} is no modality; there are: {', '.join(Modality)}")
@@ -70,7 +70,9 @@ class Reuse:
         norm = np.linalg.norm(row)
         if not np.isfinite(norm) or norm == 0:
             raise MediaError("a vector must be finite and not all zero")
-        return {vector_group(spaces[0], Modality(modality)): (row / norm).astype(np.float32)}
+        vector = (row / norm).astype(np.float32)
+        fitted = beside(self._model, spaces[0], Modality(modality), vector[None])
+        return {vector_group(spaces[0], Modality(modality)): vector, **{group: rows[0] for group, rows in fitted}}
 
     def _alike(self, state: FileState) -> list[KnownFile]:
         """Files with the same content that are read in the same way: the name of a text can make it records."""

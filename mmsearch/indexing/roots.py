@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 from mmsearch.indexing.plan import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from mmsearch.store.store import Store
     from mmsearch.store.writer import Writer
 
 
-def resolve(store: Store, writer: Writer, path: Path) -> Root:
+def resolve(store: Store, writer: Writer, paths: Sequence[Path]) -> list[Root]:
+    """The root for each of several paths, of which none lies inside another one."""
+    for path in paths:
+        _resolve(store, writer, path)
+    return [_resolve(store, writer, path) for path in paths]  # a later one may have taken over the root of another
+
+
+def _resolve(store: Store, writer: Writer, path: Path) -> Root:
     """The root for a path to be indexed: one that holds it, or a new one, which takes over the roots inside it."""
     place = os.path.abspath(os.fsencode(path))  # noqa: PTH100  (bytes; links are kept as they were named)
     is_folder = path.is_dir()

@@ -222,6 +222,12 @@ def test_roots_never_overlap(index, media):
     assert index.verify() == []
 
 
+def test_a_folder_and_a_file_beside_it_in_one_run(index, media):
+    index.add([media / "sounds", media / "red.png"])
+    assert {item.path for item in index.items()} == {media / "red.png", *(media / "sounds").iterdir()}
+    assert index.verify() == []
+
+
 def test_a_single_file(index, media):
     assert counts(index.add([media / "red.png"])) == {"added": 1}
     assert counts(index.add([media])) == {"added": 7, "unchanged": 1}
