@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mmsearch.errors import DatasetError
-from mmsearch.evaluation.datasets import read
+from mmsearch.evaluation.datasets import READERS, read, reader
 from mmsearch.types import Modality
 
 
@@ -193,6 +193,21 @@ GOOD = {"image": "a.jpg", "captions": ["a dog"]}
         ({"image": "a.jpg", "captions": ["\ud83d"]}, '"captions" is .*; expected a list of texts'),
         ({"image": 7, "captions": ["a dog"]}, '"image" is 7; expected a text'),
         ({"image": "", "captions": ["a dog"]}, "\"image\" is ''; expected a text that is not empty"),
+        ({"image": "a.jpg", "label": "x", "split": 3}, '"split" is 3; expected a text'),
+        ({"query": "a dog"}, '"relevant" is None; expected a list such as'),
+        ({"query": "a dog", "relevant": {"image": "a.jpg"}}, "\"relevant\" is {'image': 'a.jpg'}; expected a list"),
+        ({"query": "a dog", "relevant": ["a.jpg"]}, "\"relevant\" holds 'a.jpg'; expected objects with"),
+        ({"query": "a dog", "relevant": [{"text": "dog"}]}, "\"relevant\" holds {'text': 'dog'}; expected objects"),
+        ({"query": "a dog", "relevant": [{"image": "a.jpg", "audio": "a.ogg"}]}, '"relevant" holds .*; expected'),
+        ({"query": "a dog", "relevant": [{"image": 3}]}, '"image" is 3; expected a text'),
+        (
+            {"query": "a dog", "relevant": [{"image": "a.jpg", "grade": 0}]},
+            '"grade" is 0; expected a whole number from 1',
+        ),
+        ({"query": "a dog", "relevant": [{"image": "a.jpg", "grade": 1.5}]}, '"grade" is 1.5; expected a whole number'),
+        ({"query": "a dog", "relevant": [{"image": "a.jpg", "grade": True}]}, '"grade" is True; expected a whole'),
+        ({"query": "a dog", "relevant": [{"image": "a.jpg"}, {"image": "./a.jpg"}]}, '"relevant" names a.jpg twice'),
+        ({"query": " ", "relevant": [{"image": "a.jpg"}]}, "\"query\" is ' '; expected a text that is not empty"),
         ({"image": "a.jpg", "label": 3}, '"label" is 3; expected a text'),
         ({"image": "a.jpg", "label": " "}, "\"label\" is ' '; expected a text that is not empty"),
         ({"image": "a.jpg", "topics": "dog"}, "\"topics\" is 'dog'; expected a list of texts"),
@@ -250,13 +265,14 @@ def test_json_lines_without_a_line_are_refused(folder):
 
 
 def test_a_manifest_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="no.json: there is no such manifest"):
+    with pytest.raises(DatasetError, match="no.json: there is no such file or folder"):
         read(tmp_path / "no.json")
 
 
-def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="is a folder; name the manifest in it"):
-        read(tmp_path)
+def test_a_manifest_is_found_in_its_folder(folder):
+    path = write(folder, json.dumps(GOOD), "mine.jsonl")
+    (folder / "package.json").write_text('{"name": "something else", "items": []}')
+    assert read(folder) == read(path)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
@@ -300,6 +316,118 @@ def test_an_id_given_twice_is_refused(folder):
     items = [{"id": "a", "text": "one", "topics": ["x"]}, {"id": "a", "text": "two", "topics": ["x"]}]
     with pytest.raises(DatasetError, match='entry 2: the id "a" is that of an earlier item'):
         read(write(folder, {"items": items}))
+
+
+def test_a_file_that_a_query_names_may_be_captioned_too(folder):
+    entries = [{"query": "dogs", "relevant": [{"image": "a.jpg"}]}, {"image": "a.jpg", "captions": ["a dog"]}]
+    dataset = read(write(folder, entries))
+    assert qrels(dataset)["text->image"] == {"query:1": {"image:a.jpg"}, "caption:1.1": {"image:a.jpg"}}
+    assert dataset.warnings == ()
+
+
+QUERIES = [
+    {
+        "query": "a dog",
+        "relevant": [{"image": "a.jpg", "grade": 3}, {"image": "b.jpg"}, {"audio": "a.ogg", "grade": 2}],
+    },
+    {"query": "rain", "relevant": [{"audio": "b.ogg"}]},
+    {"image": "c.jpg", "captions": ["a cat"]},
+]
+
+
+def test_queries_have_graded_answers_and_answer_nothing(folder):
+    dataset = read(write(folder, QUERIES))
+    assert qrels(dataset) == {
+        "text->image": {"query:1": {"image:a.jpg", "image:b.jpg"}, "caption:1.1": {"image:c.jpg"}},
+        "text->audio": {"query:1": {"audio:a.ogg"}, "query:2": {"audio:b.ogg"}},
+        "image->text": {"image:c.jpg": {"caption:1.1"}},
+    }
+    assert {judged.direction: judged.grades for judged in dataset.judgements} == {
+        "text->image": {"query:1": {"image:a.jpg": 3}},
+        "text->audio": {"query:1": {"audio:a.ogg": 2}},
+        "image->text": None,
+    }
+    assert [r.text for r in dataset.records if r.text] == ["a dog", "rain", "a cat"]
+
+
+def test_queries_without_relevant_items_are_left_out_and_counted(folder):
+    entries = [
+        *QUERIES,
+        {"query": "nothing", "relevant": []},
+        {"query": "a ghost", "relevant": [{"image": "gone.jpg"}]},
+    ]
+    dataset = read(write(folder, entries))
+    assert dataset.judgements == read(write(folder, QUERIES)).judgements
+    assert "nothing" not in [record.text for record in dataset.records]
+    assert dataset.warnings == (
+        "missing files left out: 1 of 6, the first: gone.jpg",
+        "queries without relevant items left out: 2, the first: nothing",
+    )
+
+
+def test_a_manifest_of_queries_without_relevant_items_is_refused(folder):
+    with pytest.raises(DatasetError, match=r"nothing to evaluate: .*; queries without relevant items left out: 1"):
+        read(write(folder, [{"query": "nothing", "relevant": []}]))
+
+
+SPLITS = [
+    {"image": "a.jpg", "captions": ["a dog"], "split": "train"},
+    {"image": "a.jpg", "captions": ["a brown dog"], "split": "train"},
+    {"image": "b.jpg", "label": "cat", "split": "test"},
+    {"id": "rain", "audio": "b.ogg", "topics": ["wet"], "split": "test"},
+    {"id": "Rain.", "text": "It rains.", "topics": ["wet"], "split": "test"},
+    {"query": "animals", "relevant": [{"image": "a.jpg"}, {"image": "b.jpg"}], "split": "test"},
+    {"image": "c.jpg", "captions": ["of no split"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("split", "texts"),
+    [
+        (None, ["cat", "It rains.", "animals"]),
+        ("test", ["cat", "It rains.", "animals"]),
+        ("train", ["a dog", "a brown dog"]),
+        ("all", ["a dog", "a brown dog", "cat", "It rains.", "animals", "of no split"]),
+    ],
+)
+def test_entries_of_any_form_can_have_a_split(folder, split, texts):
+    dataset = read(write(folder, SPLITS), split=split)
+    assert [r.text for r in dataset.records if r.text] == texts
+    assert dataset.split == {None: "test", "all": None}.get(split, split)
+    assert ("only the split test is taken; there are also: train" in dataset.warnings) == (split is None)
+
+
+def test_a_split_that_does_not_exist_is_refused(folder):
+    with pytest.raises(
+        DatasetError, match=r"manifest.json: there is no split 'val'; there are: test \(4\), train \(2\)"
+    ):
+        read(write(folder, SPLITS), split="val")
+    with pytest.raises(DatasetError, match="there is no split 'val'; it states no splits"):
+        read(write(folder, [GOOD]), split="val")
+
+
+def test_a_file_in_two_splits_is_refused(folder):
+    with pytest.raises(DatasetError, match="a.jpg is in two splits, train and test; what is learned from must not be"):
+        read(write(folder, [*SPLITS, {"image": "./a.jpg", "label": "dog", "split": "test"}]))
+
+
+def test_a_file_with_two_labels_has_both_and_is_counted(folder):
+    entries = [{"image": "a.jpg", "label": label} for label in ("dog", "cat", "dog")]
+    dataset = read(write(folder, entries))
+    assert qrels(dataset)["image->text"] == {"image:a.jpg": {"label:dog", "label:cat"}}
+    assert dataset.warnings == (
+        "files named again, their entries taken together: 2",
+        "files with several labels, all of them taken as right: 1, the first: a.jpg",
+    )
+
+
+def test_every_reader_is_one():
+    for kind in READERS:
+        known = reader(kind)
+        assert callable(known.knows)
+        assert callable(known.read)
+        assert isinstance(known.SPLIT_BY_FILE, bool)
+        assert all(name == name.lower() for name in known.NAMES)
 
 
 def test_directions_are_named_by_modality(folder):
