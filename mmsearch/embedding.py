@@ -51,7 +51,18 @@ def encode(
             features = stored.astype(np.float32)
             yield feature_group(encoder, modality), stored
         for head in heads:
-            yield vector_group(head.space, modality), head.project(features, modality)
+            vectors = head.project(features, modality)
+            yield vector_group(head.space, modality), vectors
+            yield from beside(model, head.space, modality, vectors, features if head.keeps_features else None)
+
+
+def beside(
+    model: Model, space: Space, modality: Modality, vectors: FloatArray, features: NDArray[Any] | None = None
+) -> Iterator[tuple[Group, FloatArray]]:
+    """The rows `(n, dim)` of fitted heads that go with vectors `(n, d)` of a space and their features, if known."""
+    for fitted in model.fitted:
+        if fitted.base == space and modality in fitted.space.modalities:
+            yield vector_group(fitted.space, modality), fitted.join(vectors, features, modality)
 
 
 def project(model: Model, wanted: Group, given: Group, features: NDArray[Any]) -> FloatArray | None:

@@ -22,6 +22,7 @@
     │       └── BridgeRefused   nor can they be: what was fitted is hardly better than chance
     ├── DecoderError            a process that reads media cannot be started
     ├── DatasetError            an evaluation manifest cannot be used
+    ├── FitError                nothing can be learnt from these pairs, or a fit cannot be used
     └── MissingExtra            an optional package is not installed
 
 Errors of other libraries (Pillow, soundfile, PyAV, pypdf, SQLAlchemy) are translated where that library is called.
@@ -115,6 +116,10 @@ class DecoderError(MmsearchError):
 
 class DatasetError(MmsearchError):
     """An evaluation manifest cannot be used."""
+
+
+class FitError(MmsearchError):
+    """Nothing can be learnt from the pairs that were given, or there is no such fit, or it is for something else."""
 
 
 class MissingExtra(MmsearchError):

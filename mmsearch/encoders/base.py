@@ -85,6 +85,36 @@ class Head(Protocol):
         ...
 
 
+class Fitted(Protocol):
+    """A head that was learned from pairs, over the features of another one; its vectors begin with those of that."""
+
+    @property
+    def space(self) -> Space:
+        """Where its vectors live: those of text and of one medium."""
+        ...
+
+    @property
+    def base(self) -> Space:
+        """The space that it extends."""
+        ...
+
+    @property
+    def encoders(self) -> Mapping[Modality, str]:
+        """As of a head."""
+        ...
+
+    def serves(self, asked: Modality, target: Modality) -> bool:
+        """Whether questions of one modality about another are asked in its space."""
+        ...
+
+    def join(self, vectors: FloatArray, features: NDArray[Any] | None, modality: Modality) -> FloatArray:
+        """Vectors `(n, space.dim)` float32, unit norm, from vectors of `base` and the features that they are made of.
+
+        `features` is None where they are not known, or are the vectors themselves.
+        """
+        ...
+
+
 class Tagger(Protocol):
     """Class tags over stored features: a second opinion that the `tags` reranker uses."""
 
@@ -122,6 +152,7 @@ class Model:
         tagger: for the `tags` reranker, where the model has class tags.
         weights: sha256 by file, of everything that was loaded from disk.
         rerank: names of the rerankers that measured better than none and are on unless told otherwise.
+        fitted: what the user's own pairs have taught, in the directions that they taught.
         check: raises `WeightsDamaged` if files on disk are not as they were pulled. Called before anything is encoded
             for an index: vectors of other weights must not get in.
     """
@@ -134,3 +165,9 @@ class Model:
     weights: Mapping[str, str] = field(default_factory=dict)
     rerank: tuple[str, ...] = ()
     check: Callable[[], None] = lambda: None
+    fitted: tuple[Fitted, ...] = ()
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """Of all heads, the fitted ones included."""
+        return (*(head.space for head in self.heads), *(fitted.space for fitted in self.fitted))

@@ -16,6 +16,7 @@ import numpy as np
 from mmsearch.embedding import vector_group
 from mmsearch.errors import ModelMismatch
 from mmsearch.exchange import rows
+from mmsearch.exchange.completion import completed
 from mmsearch.store.bulk import PutRows
 from mmsearch.store.changes import NewItem, NewSegment, Put
 from mmsearch.types import Failure, Modality
@@ -209,7 +210,8 @@ class Load:
             else:
                 fresh[key] = i
         if fresh:
-            self._segments += self._writer.commit(ready.changes(list(fresh.values())))
+            changes = ready.changes(list(fresh.values()))
+            self._segments += self._writer.commit([completed(change, self._model) for change in changes])
             replaced = sum(key in fresh for key in known)
             self._replaced += replaced
             self._added += len(fresh) - replaced

@@ -18,6 +18,7 @@ from mmsearch.search.asker import asker
 from mmsearch.search.samples import LEAST, Samples
 from mmsearch.store.covers import Cover
 from mmsearch.store.structures import Standing
+from mmsearch.types import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -165,7 +166,7 @@ class Optimizer:
         told: Told | None,
     ) -> dict[str, Setting]:
         found = {}
-        asking = sorted(_asking(self._model, standing.name))
+        asking = sorted(_asking(self._model, standing.name, standing.modality))
         for number, asked in enumerate(asking):
             if told is not None:
                 told(f"tuning {asked}→{standing.modality}", number, len(asking))
@@ -228,16 +229,21 @@ class Optimizer:
 def _groups(model: Model, snapshot: Snapshot) -> list[tuple[str, str, tuple[Shard, ...]]]:
     """Space, modality and shards of everything that is searched."""
     return [
-        (head.space.name, str(modality), shards)
-        for head in model.heads
-        for modality in sorted(head.space.modalities)
-        for shards in (snapshot.of("vectors", head.space.name, head.space.version, modality),)
+        (space.name, str(modality), shards)
+        for space in model.spaces
+        for modality in sorted(space.modalities)
+        for shards in (snapshot.of("vectors", space.name, space.version, modality),)
         if any(shard.live for shard in shards)
     ]
 
 
-def _asking(model: Model, space: str) -> frozenset[str]:
-    return frozenset(str(m) for head in model.heads if head.space.name == space for m in head.space.modalities)
+def _asking(model: Model, name: str, modality: str) -> frozenset[str]:
+    """The modalities of questions that are asked in a space about one modality."""
+    target = Modality(modality)
+    asking = {str(m) for head in model.heads if head.space.name == name for m in head.space.modalities}
+    return frozenset(asking) | {
+        str(m) for one in model.fitted if one.space.name == name for m in one.space.modalities if one.serves(m, target)
+    }
 
 
 def _parts(shards: Sequence[Shard], standings: Sequence[Standing] = ()) -> Iterator[list[Shard]]:

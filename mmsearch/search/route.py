@@ -66,8 +66,12 @@ def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
 def route(model: Model, asked: Collection[Modality], target: Modality, bridges: Bridges) -> Route | None:
     """A way from a question with parts of the modalities `asked` to a target; None if there is none.
 
-    A space in which all parts live comes first; else those that do not are carried over.
+    A fitted space comes first, for the directions that it was fitted for; then one in which all parts live; else those
+    that do not are carried over.
     """
+    for fitted in model.fitted:
+        if len(asked) == 1 and fitted.serves(next(iter(asked)), target):
+            return Route(fitted.space)
     spaces = [head.space for head in model.heads]
     holding = [space for space in spaces if target in space.modalities]
     for space in holding:

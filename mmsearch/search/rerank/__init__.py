@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 RERANKERS: dict[str, str] = {
     "tags": "mmsearch.search.rerank.tags:Tags",
+    "nnn": "mmsearch.search.rerank.nnn:NearestNeighbourNormalisation",
     "mmr": "mmsearch.search.rerank.mmr:MaximalMarginalRelevance",
 }
 POOL = 200

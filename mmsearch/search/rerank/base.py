@@ -29,12 +29,20 @@ class Context:
     """What a reranker may look up: stored vectors and features, at one version of the index."""
 
     def __init__(self, store: Reading, snapshot: Snapshot, model: Model, spaces: Mapping[Modality, Space]) -> None:
-        self._store, self._snapshot, self._spaces = store, snapshot, spaces
-        self.model = model
+        self.store, self.snapshot, self.model = store, snapshot, model
+        self._spaces = spaces
+
+    def space(self, target: Modality) -> Space:
+        """In which candidates of a modality were found."""
+        return self._spaces[target]
+
+    def is_fitted(self, target: Modality) -> bool:
+        """Whether candidates of a modality were found in a space that was fitted to pairs."""
+        return any(self._spaces[target] == fitted.space for fitted in self.model.fitted)
 
     def features(self, encoder: str, version: str, modality: Modality, segments: Sequence[int]) -> FloatArray:
         """Stored features `(n, f)` float32 of segments of one modality; NaN where a segment has none."""
-        return self._rows(self._snapshot.of("features", encoder, version, modality), segments)
+        return self._rows(self.snapshot.of("features", encoder, version, modality), segments)
 
     def vectors(self, candidates: Candidates) -> FloatArray:
         """Vectors `(n, d)` of the spaces in which the candidates were found.
@@ -48,16 +56,21 @@ class Context:
             space = self._spaces[modality]
             start = starts[space.name, space.version, space.dim]
             places = np.flatnonzero(candidates.modalities == modality)
-            shards = self._snapshot.of("vectors", space.name, space.version, modality)
-            found = self._rows(shards, candidates.segments[places].tolist())
-            matrix[places, start : start + space.dim] = np.nan_to_num(found)
+            found = self.vectors_of(modality, candidates.segments[places].tolist())
+            matrix[places, start : start + space.dim] = found
         return matrix
+
+    def vectors_of(self, target: Modality, segments: Sequence[int]) -> FloatArray:
+        """Vectors `(n, d)` of segments of one modality, in the space in which they were found."""
+        space = self._spaces[target]
+        shards = self.snapshot.of("vectors", space.name, space.version, target)
+        return np.nan_to_num(self._rows(shards, segments))
 
     def _rows(self, shards: Sequence[Shard], segments: Sequence[int]) -> FloatArray:
         by_id = {shard.id: shard for shard in shards}
         dim = shards[0].group.dim if shards else 0
         matrix = np.full((len(segments), dim), np.nan, np.float32)
-        where = self._store.rows_of(segments, list(by_id)) if by_id else {}
+        where = self.store.rows_of(segments, list(by_id)) if by_id else {}
         for number, segment in enumerate(segments):
             if segment in where and where[segment][1] < by_id[where[segment][0]].rows:
                 shard_id, offset = where[segment]

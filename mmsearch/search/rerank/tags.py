@@ -15,6 +15,7 @@ from mmsearch.errors import QueryError
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
+    from mmsearch.encoders.base import TagWeights
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.query import Embedded
     from mmsearch.search.rerank.base import Context
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 class Tags:
     """Orders the candidates of a modality by `cosine + share / (1 - share) * cosine_scale / tag_scale * tag_score`.
+
+    In a space that was fitted to the user's own pairs nothing changes: a fit has learnt from the features themselves.
 
     The scores themselves stay: the best one goes to the candidate that is first now, and so on. So a list of several
     modalities is merged on the same scale as without tags, which have heavy tails and exist in some directions only.
@@ -49,7 +52,7 @@ class Tags:
     def _bonus(self, query: Embedded, asked: Modality, target: Modality, segments: list[int]) -> FloatArray | float:
         tagger, model = self._context.model.tagger, self._context.model
         weights = tagger.weights(asked, target) if tagger is not None else None
-        if tagger is None or weights is None:
+        if tagger is None or weights is None or self._context.is_fitted(target):
             return 0.0
         vocabulary = target if asked is Modality.TEXT else asked
         encoders = {modality: encoder for encoder in model.encoders for modality in encoder.dims}
@@ -62,4 +65,9 @@ class Tags:
         if known.any():
             wanted = tagger.tags(question[None, :], asked, vocabulary)[0]
             bonus[known] = tagger.tags(stored[known], target, vocabulary) @ wanted
-        return bonus * (weights.share / (1 - weights.share) * weights.cosine_scale / weights.tag_scale)
+        return bonus * factor(weights)
+
+
+def factor(weights: TagWeights) -> np.float32:
+    """What a tag score is multiplied with before it is added to a cosine."""
+    return np.float32(weights.share / (1 - weights.share) * weights.cosine_scale / weights.tag_scale)
