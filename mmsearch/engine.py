@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
-from mmsearch.errors import MediaError, MissingExtra, ModelError, ModelMismatch
+from mmsearch.errors import FitError, MediaError, MissingExtra, ModelError, ModelMismatch
 from mmsearch.identity import difference, identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
-from mmsearch.search.searcher import Searcher
+from mmsearch.search.searcher import FitsChanged, Searcher
 from mmsearch.store.changes import Remove
 from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
@@ -28,22 +28,28 @@ from mmsearch.store.verify import verify
 from mmsearch.types import Item, Modality, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from mmsearch.ann.gpu import Card
     from mmsearch.encoders.base import Model
     from mmsearch.encoders.bridge import Bridge
+    from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.result import Evaluation
+    from mmsearch.evaluation.trial import Trial
     from mmsearch.exchange.batch import Columns
     from mmsearch.exchange.export import Exported
     from mmsearch.exchange.load import Loaded
+    from mmsearch.fitting.fit import Fit
+    from mmsearch.fitting.shelf import Fits
     from mmsearch.media.reader import InProcess, Readers
     from mmsearch.search.optimize import Part
     from mmsearch.store.backup import Backup
     from mmsearch.store.compact import Compacted
+    from mmsearch.store.reading import Reading
     from mmsearch.store.repair import Repaired
+    from mmsearch.store.view import View
     from mmsearch.types import AudioInput, Hits, ImageInput, Metadata, Progress, Record, Report
 
 DEFAULT_MODEL = "lite"
@@ -103,7 +109,8 @@ class Index:
         self._store, self._device = store, device
         self._guard = threading.RLock()
         self._bridges_found: dict[frozenset[str], Bridge] = {}
-        self._model: Model | None = None
+        self._model: Model | None = None  # as it was made; `_fitted` has the fits that are in use as well
+        self._fitted: tuple[tuple[tuple[str, str], ...], Model] | None = None
         try:
             self._model = self._given(model)
         except BaseException:
@@ -119,11 +126,32 @@ class Index:
 
     @property
     def model(self) -> Model:
-        """The model that the index is built with.
+        """The model that the index is built with, and the fits that it uses now.
 
         Raises:
             ModelMismatch: the model of that name has other weights or another version by now.
         """
+        with self._guard, self._store.view() as view:
+            return self._with_fits(view)
+
+    def _writing(self) -> Model:
+        """The same for the writer: with the fits of now, whatever is held, since what is added gets rows of them."""
+        with self._guard:
+            return self._with_fits(self._store)
+
+    def _with_fits(self, seen: Reading) -> Model:
+        wanted = seen.snapshot().fits
+        if self._fitted is None or self._fitted[0] != wanted:
+            model = self._plain()
+            if wanted:
+                from mmsearch.fitting.active import with_fits
+
+                model = with_fits(seen, model)
+            self._fitted = wanted, model
+        return self._fitted[1]
+
+    def _plain(self) -> Model:
+        """The model without fits."""
         with self._guard:
             if self._model is None:
                 recorded = self._store.model
@@ -185,9 +213,11 @@ class Index:
     def searcher(self) -> Searcher:
         """The query path."""
         with self._guard:
-            if self._searcher is None:
-                self._searcher = Searcher(self._store, self.model, self._bridge, self._cards)
-            return self._searcher
+            model, known = self.model, self._searcher
+            if known is None or known.model is not model:
+                nearest = None if known is None else known.nearest
+                self._searcher = known = Searcher(self._store, model, self._bridge, self._cards, nearest)
+            return known
 
     def _cards(self) -> Sequence[Card]:
         from mmsearch.ann.gpu import found
@@ -235,9 +265,9 @@ class Index:
         for path in wanted:
             if not os.path.lexists(path):
                 raise MediaError(f"there is no file or folder {path}")
-        model = self.model
         with self._store.writer(wait=wait) as writer:
-            roots = [resolve(self._store, writer, path) for path in outermost(wanted)]
+            model = self._writing()
+            roots = resolve(self._store, writer, outermost(wanted))
             run = Run(
                 self._store, writer, model, self._reading(isolate), progress=progress, prune=prune, timeout=timeout
             )
@@ -262,8 +292,8 @@ class Index:
         """
         from mmsearch.indexing.run import Run
 
-        model = self.model
         with self._store.writer(wait=wait) as writer:
+            model = self._writing()
             run = Run(self._store, writer, model, self._reading(isolate), progress=progress, timeout=timeout)
             return run.add_records(records)
 
@@ -298,8 +328,8 @@ class Index:
         from mmsearch.exchange.load import Load
 
         found = Arrays(vectors, ids, metadata, modality, space)
-        model = self.model
         with self._store.writer(wait=wait) as writer:
+            model = self._writing()
             return Load(self._store, writer, model).run(found)
 
     def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
@@ -351,29 +381,35 @@ class Index:
             ModelError: the model's weights or its device are not there.
         """
         query = Query(text=text, image=image, audio=audio, vector=vector, templates=tuple(templates))
-        return self.searcher.search(query, target=target, k=k, where=where, chain=rerank)
+        while True:
+            try:
+                searcher = self._searcher or self.searcher
+                return searcher.search(query, target=target, k=k, where=where, chain=rerank)
+            except FitsChanged:
+                _ = self.searcher  # a new one
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, rerank: Sequence[str] | None = None
     ) -> list[list[str]]:
-        """Ids of the `depth` best items of one modality for each of many questions; for evaluation.
+        """Ids of the `depth` best items of one modality for each of many questions.
 
         Raises:
             QueryError: as `search`.
         """
-        return self.searcher.rank(queries, target, depth, rerank)
+        with self.hold():
+            return self.searcher.keys(self.searcher.rank(queries, target, depth, rerank))
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Iterator[View]:
         """Until the block is left, all searches of this `Index`, in whatever thread, see the index as it is now.
 
-        The catalog's log grows with what is written meanwhile.
+        Gives its catalog and its shards as they are then. The catalog's log grows with what is written meanwhile.
 
         Raises:
             StoreError: the index cannot be read.
         """
-        with self._store.hold():
-            yield
+        with self._store.hold() as view:
+            yield view
 
     @contextmanager
     def writing(self, *, wait: float = 0.0) -> Iterator[None]:
@@ -498,8 +534,8 @@ class Index:
         from mmsearch.exchange.source import open_source
 
         found = open_source(Path(source), columns or Columns())
-        model = self.model
         with self._store.writer(wait=wait) as writer:
+            model = self._writing()
             return Load(self._store, writer, model, progress).run(found)
 
     def optimize(
@@ -560,6 +596,18 @@ class Index:
         with self._store.writer(wait=wait) as writer:
             return Optimizer(self._store, writer, self.model, self.searcher.nearest, texts).audit(progress)
 
+    @property
+    def fits(self) -> Fits:
+        """What the index has learnt from pairs: `learn` more, `use`, `undo`, carry it to other indexes."""
+        from mmsearch.fitting.shelf import Fits
+
+        @contextmanager
+        def opened(dataset: Dataset) -> Iterator[Fits]:
+            with _temporary(dataset, self.model_name, self._device) as index:
+                yield index.fits
+
+        return Fits(self._store, self._plain, self.items, opened)
+
     def counts(self) -> Counts:
         """How much the index holds."""
         return count(self._store)
@@ -580,8 +628,9 @@ class Index:
         return problems
 
     def identity(self) -> dict[str, Any]:
-        """The model that the index was built with: name, versions, spaces, sha256 of the weights."""
-        return self._store.model
+        """The model that the index was built with: name, versions, spaces, sha256 of the weights; fits in use."""
+        fits = dict(self._store.snapshot().fits)
+        return {**self._store.model, **({"fits": fits} if fits else {})}
 
     @property
     def model_name(self) -> str:
@@ -592,39 +641,50 @@ class Index:
         """All items, in the order in which they were added."""
         with self._store.view() as view:
             found = view.query(
-                "SELECT i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
+                "SELECT i.id, i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
                 "WHERE s.item_id = i.id) FROM items i LEFT JOIN files f ON f.id = i.file_id ORDER BY i.id"
             )
             roots = {id_: Path(os.fsdecode(root)) for id_, root in view.roots().items()}
+        kinds = {listed: frozenset(map(Modality, listed.split(","))) for listed in {row[-1] for row in found}}
         return [
-            Item(
-                key,
-                None if path is None else roots[root_id] / os.fsdecode(path),
-                frozenset(Modality(modality) for modality in modalities.split(",")),
-            )
-            for key, root_id, path, modalities in found
+            Item(key, None if path is None else roots[root_id] / os.fsdecode(path), kinds[modalities], number)
+            for number, key, root_id, path, modalities in found
         ]
 
     def evaluate(
         self,
-        manifest: str | Path,
+        data: str | Path | Dataset,
         *,
+        split: str | None = None,
         rerank: str | Sequence[str] | None = None,
+        stored: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Evaluation:
         """Measure how well this index answers a dataset whose media it holds; see `mmsearch.evaluate`.
 
-        Raises:
-            DatasetError: the manifest cannot be used, or the index holds nothing that it judges.
-        """
-        from mmsearch.evaluation.datasets import read
-        from mmsearch.evaluation.evaluate import evaluate
-        from mmsearch.evaluation.truth import match_by_path
+        Args:
+            data: the dataset, or its file or folder.
+            split: of the dataset.
+            rerank: reranker names, `"none"`, or None for the model's default.
+            stored: records that are items of the index ask with their stored vectors; nothing is encoded then.
+            progress: told direction, queries done and queries in all.
 
-        dataset = read(Path(manifest).expanduser())
-        return evaluate(
-            self, dataset, rerank=_steps(rerank), match=match_by_path(dataset, self.items()), progress=progress
-        )
+        Raises:
+            DatasetError: the dataset cannot be used, or the index holds nothing that it judges.
+        """
+        return self.trial(data, split=split).evaluate(rerank=_steps(rerank), stored=stored, progress=progress)
+
+    def trial(self, data: str | Path | Dataset, *, split: str | None = None) -> Trial:
+        """This index and a dataset whose media it holds, found by their ids or files.
+
+        Raises:
+            DatasetError: the dataset cannot be used.
+        """
+        from mmsearch.evaluation.trial import Trial
+        from mmsearch.evaluation.truth import match
+
+        path, dataset = _dataset(data, split)
+        return Trial(self, dataset, path, match(dataset, self.items()))
 
     def close(self) -> None:
         """Give back files, memory and processes."""
@@ -639,10 +699,10 @@ class Index:
         from mmsearch.media.reader import InProcess, Readers
 
         if not isolate or os.name != "posix":
-            return InProcess(self.model.inputs)
+            return InProcess(self._plain().inputs)
         with self._guard:
             if self._readers is None:
-                self._readers = Readers(self.model.inputs)
+                self._readers = Readers(self._plain().inputs)
             return self._readers
 
     def __enter__(self) -> Index:
@@ -656,10 +716,12 @@ class Index:
 
 
 def evaluate(
-    manifest: str | Path,
+    data: str | Path | Dataset,
     model: str = DEFAULT_MODEL,
     *,
+    split: str | None = None,
     rerank: str | Sequence[str] | None = None,
+    fit_of: str | Path | None = None,
     device: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Evaluation:
@@ -668,20 +730,53 @@ def evaluate(
     Both go the normal way: what is measured is what users get.
 
     Args:
-        manifest: a dataset, see `mmsearch.evaluation.datasets`.
+        data: a dataset, see `mmsearch.evaluation.datasets`, or its file or folder.
         model: a model's name.
+        split: of the dataset; its test part, or all of it, if it is not given.
         rerank: reranker names, `"none"`, or None for the model's default.
+        fit_of: an index whose fits are used, and whose model is taken then.
         device: as in `open_index`.
         progress: told what is being done, how much of it is done, and of how much.
 
     Raises:
-        DatasetError: the manifest cannot be used.
+        DatasetError: the dataset cannot be used.
+        FitError: the index `fit_of` uses no fit.
         ModelError: the model is unknown, or its weights cannot be had.
     """
-    from mmsearch.evaluation.datasets import read
-    from mmsearch.evaluation.evaluate import evaluate as judge
+    with trial(data, model, split=split, fit_of=fit_of, device=device, progress=progress) as opened:
+        return opened.evaluate(rerank=_steps(rerank), progress=progress)
 
-    dataset = read(Path(manifest).expanduser())
+
+@contextmanager
+def trial(
+    data: str | Path | Dataset,
+    model: str = DEFAULT_MODEL,
+    *,
+    split: str | None = None,
+    fit_of: str | Path | None = None,
+    device: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[Trial]:
+    """A temporary index of a dataset, to be asked until the block is left; see `evaluate`."""
+    from mmsearch.evaluation.trial import Trial
+
+    path, dataset = _dataset(data, split)
+    taught = [] if fit_of is None else _taught(Path(fit_of).expanduser())
+    if taught:
+        model = taught[0][0]
+    with _temporary(dataset, model, device, taught, progress) as index:
+        yield Trial(index, dataset, path)
+
+
+@contextmanager
+def _temporary(
+    dataset: Dataset,
+    model: str,
+    device: str | None,
+    taught: Sequence[tuple[str, str, Fit, Mapping[str, Any]]] = (),
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[Index]:
+    """An index of a dataset, with fits of another one, that is removed when the block is left."""
     with (
         tempfile.TemporaryDirectory(prefix="mmsearch-eval-") as folder,
         open_index(Path(folder) / "index", model, device=device) as index,
@@ -693,8 +788,28 @@ def evaluate(
             def told(now: Progress) -> None:
                 report("indexing", now.added + now.failed, total)
 
+        for _, name, fit, card in taught:
+            index.fits.put(name, fit, card)
         index.add_items(dataset.records, progress=told)
-        return judge(index, dataset, rerank=_steps(rerank), progress=progress)
+        yield index
+
+
+def _taught(folder: Path) -> list[tuple[str, str, Fit, Mapping[str, Any]]]:
+    """The model of an index, and name, content and card of each fit that it uses."""
+    with open_index(folder, create=False) as index:
+        used = [one for one in index.fits.kept() if one.active]
+        if not used:
+            raise FitError(f"the index {folder} uses no fit; `mmsearch fit PAIRS --index {folder}` makes one")
+        return [(index.model_name, one.name, index.fits.get(one.name), one.card) for one in used]
+
+
+def _dataset(data: str | Path | Dataset, split: str | None) -> tuple[Path | None, Dataset]:
+    from mmsearch.evaluation.datasets import Dataset, read
+
+    if isinstance(data, Dataset):
+        return None, data
+    path = Path(data).expanduser()
+    return path, read(path, split=split)
 
 
 def fit_bridge(

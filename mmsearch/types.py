@@ -154,11 +154,19 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the user added: its id, its file if it has one, and the modalities of its segments."""
+    """What the user added.
+
+    Attributes:
+        id: the user's, or one that was made.
+        path: of its file; None if it has none.
+        modalities: of its segments.
+        number: in the catalog, never used again; what a `Ranking` names it by.
+    """
 
     id: str
     path: Path | None
     modalities: frozenset[Modality]
+    number: int
 
 
 class Hit(NamedTuple):

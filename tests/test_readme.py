@@ -6,21 +6,41 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import made_clap
 import made_clip
 import pytest
+from PIL import Image, ImageDraw
 
 from mmsearch.demo import corpus
 
 README = Path(__file__).parents[1] / "README.md"
+
+COLOURS = ("red", "green", "blue", "yellow", "black", "orange", "purple", "brown", "pink", "gray", "cyan", "olive")
+SHAPES = ("ellipse", "rectangle")
 
 pytestmark = pytest.mark.lite
 
 
 def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def drawings(folder):
+    """Pictures that their captions tell from each other, and that `lite` knows nothing of: enough to learn from."""
+    folder.mkdir()
+    rows = []
+    for number, (colour, shape) in enumerate(product(COLOURS, SHAPES)):
+        for turn in range(2):
+            picture = Image.new("RGB", (224, 224), "white")
+            corner = 20 + 10 * turn
+            getattr(ImageDraw.Draw(picture), shape)((corner, corner, 190, 150 + 20 * turn), fill=colour)
+            file = folder / f"{number}-{turn}.png"
+            picture.save(file)
+            rows.append({"image": str(file), "captions": [f"a {colour} {shape}", f"it is {colour}, the {shape}"]})
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +57,7 @@ def home(tmp_path_factory):
         for kind in {"image", "audio"} & set(row):
             row[kind] = str(home / "media" / Path(row[kind]).relative_to("media"))
     (home / "work" / "dataset.json").write_text(json.dumps(rows))
+    (home / "work" / "pairs.json").write_text(json.dumps(drawings(home / "media" / "drawings")))
     (home / "work" / "models" / "clap").mkdir(parents=True)
     made_clip.save(home / "work" / "models" / "clip")
     made_clap.save(home / "work" / "models" / "clap")
@@ -53,11 +74,13 @@ def call(home, *command):
 
 
 def test_the_commands(home):
-    index_and_search, _, evaluate = blocks("bash")
+    index_and_search, _, evaluate, fit = blocks("bash")
     said = call(home, "bash", "-ec", index_and_search)
     assert "everything agrees" in said
     assert (home / "work" / "found.html").read_text().startswith("<!doctype html>")
     assert "hit@10" in call(home, "bash", "-ec", evaluate)
+    assert (home / "work" / "report.html").read_text().startswith("<!doctype html>")
+    assert "pairs is no longer in use" in call(home, "bash", "-ec", fit)
 
 
 def test_the_commands_for_clip_and_clap(home):

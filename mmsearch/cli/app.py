@@ -13,10 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from mmsearch.cli.bridge import bridge
+from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.exchange import exchange
+from mmsearch.cli.fit import fit
 from mmsearch.cli.locate import is_index, locate, place
 from mmsearch.cli.models import models
-from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
+from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption, RerankOption
 from mmsearch.cli.storage import compact
 from mmsearch.cli.structures import audit, optimize
 from mmsearch.errors import QueryError, StoreError
@@ -31,14 +33,12 @@ app = typer.Typer(
 app.add_typer(models, name="models")
 app.add_typer(bridge, name="bridge")
 app.add_typer(exchange)
+app.command("eval")(evaluate)
+app.command()(fit)
 app.command()(compact)
 app.command()(optimize)
 app.command()(audit)
 
-RerankOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME[,NAME]", help="Rerankers in order: tags, mmr, mmr:0.7, none. Default: the model's own."),
-]
 ModelPlaceOption = Annotated[
     str | None, typer.Option("--model", help="Where the index's model is now, if its local weights were moved.")
 ]
@@ -181,38 +181,6 @@ def search(
         present.hits(hits)
 
 
-@app.command("eval")
-def evaluate(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A manifest: media with captions or labels.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure this model in a temporary index. Default: lite. With --index, where its model is now."
-        ),
-    ] = None,
-    index: IndexOption = None,
-    rerank: RerankOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure retrieval quality: hit@K (Recall@K of CLIP papers), recall@K, MRR, mAP, median rank."""
-    from mmsearch import engine
-    from mmsearch.cli import present
-    from mmsearch.cli.progress import counter
-
-    with counter() as progress:
-        if index is not None:
-            with engine.open_index(locate(index), model, create=False, device=device) as opened:
-                found = opened.evaluate(dataset, rerank=rerank, progress=progress)
-        else:
-            named = model or engine.DEFAULT_MODEL
-            found = engine.evaluate(dataset, named, rerank=rerank, device=device, progress=progress)
-    if as_json:
-        present.print_json(found.to_json())
-    else:
-        present.evaluation(found)
-
-
 @app.command()
 def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Tell what an index holds."""
@@ -221,7 +189,7 @@ def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
     folder = locate(index)
     with open_index(folder, create=False) as opened:
-        found = present.info_json(folder, opened.identity(), opened.counts(), opened.bridges())
+        found = present.info_json(folder, opened.identity(), opened.counts(), opened.bridges(), opened.fits.kept())
     if as_json:
         present.print_json(found)
     else:

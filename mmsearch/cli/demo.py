@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mmsearch import engine
-from mmsearch.cli import present
+from mmsearch.cli import figures, present
 from mmsearch.cli.progress import bar, counter
 from mmsearch.demo import corpus
 from mmsearch.demo.tour import TOUR
@@ -59,7 +59,7 @@ def run(folder: Path) -> None:
         console.print(f"$ mmsearch eval {manifest}", style="bold", highlight=False)
         with counter() as told:
             found = engine.evaluate(manifest, engine.DEFAULT_MODEL, progress=told)
-        present.evaluation(found)
+        figures.evaluation(found)
     console.print("This corpus is small: read the intervals before the figures.")
 
 

@@ -18,3 +18,7 @@ DeviceOption = Annotated[
         help="cpu, cuda, cuda:0,1, each with /float32, /float16, /bfloat16. Default: all GPUs, else the CPU.",
     ),
 ]
+RerankOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[,NAME]", help="Rerankers in order: tags, nnn, mmr:0.7, none. Default: the model's own."),
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmsearch.cli.fits import kept_json, kept_lines
 from mmsearch.cli.standing import standing_json, standing_lines
 
 if TYPE_CHECKING:
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.bridge import Bridge
     from mmsearch.encoders.family import Card
-    from mmsearch.evaluation.measures import Estimate
-    from mmsearch.evaluation.result import Evaluation
+    from mmsearch.store.fits import Kept
     from mmsearch.store.repair import Repaired
     from mmsearch.store.statistics import Counts
     from mmsearch.types import Hit, Hits, Modality, Report
 
 EXCERPT = 160
-COLUMNS = 3  # directions side by side: they fit a terminal of 80 characters
 STAGES = ("scan", "decode", "encode", "commit", "total")
 
 
@@ -166,42 +164,9 @@ def report(found: Report, folder: Path, counts: Counts) -> None:
     console.print(f"{folder}: {counts.items} items{f' ({held})' if held else ''}", highlight=False)
 
 
-def evaluation(found: Evaluation) -> None:
-    """Tables of measures, a column per direction, with 95 % intervals."""
-    console = Console()
-    directions = list(found.directions.items())
-    for start in range(0, len(directions), COLUMNS):
-        some = directions[start : start + COLUMNS]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("")
-        for direction, _ in some:
-            table.add_column(direction, justify="right")
-        table.add_row("queries", *(str(result.queries) for _, result in some))
-        for name in some[0][1].measures:
-            table.add_row(name.replace("_", " "), *(_cell(name, result.measures[name]) for _, result in some))
-        console.print(table)
-    console.print(
-        f"Model {found.model}, {found.items} items. Percent, and the 95 % bootstrap interval over queries. "
-        f"hit@K is what CLIP papers call Recall@K; recall@K is the share of all right answers. "
-        f"Lists are cut at {found.depth}.",
-        highlight=False,
-    )
-    for warning in found.warnings:
-        console.print(f"[yellow]note[/] {escape(warning)}", highlight=False)
-
-
-def _cell(name: str, estimate: Estimate) -> str:
-    low, high = (_figure(name, bound) for bound in estimate.interval)
-    return f"{_figure(name, estimate.value)} [dim]({low}–{high})[/]"
-
-
-def _figure(name: str, value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.0f}" if name == "median_rank" else f"{100 * value:.1f}"
-
-
-def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts, bridges: Sequence[Bridge]) -> dict[str, Any]:
+def info_json(
+    folder: Path, identity: Mapping[str, Any], counts: Counts, bridges: Sequence[Bridge], fits: Sequence[Kept]
+) -> dict[str, Any]:
     """What an index holds, as JSON values."""
     return {
         "index": str(folder),
@@ -219,6 +184,7 @@ def info_json(folder: Path, identity: Mapping[str, Any], counts: Counts, bridges
         "weights": identity["weights"],
         "bridges": [bridge_json(bridge) for bridge in bridges],
         "structures": [standing_json(standing) for standing in counts.structures],
+        "fits": [kept_json(fit) for fit in fits],
     }
 
 
@@ -237,6 +203,8 @@ def info(found: Mapping[str, Any]) -> None:
     for standing in found["structures"]:
         for line in standing_lines(standing):
             console.print(line, highlight=False)
+    for line in kept_lines(found["fits"]):
+        console.print(f"  fit {line}", highlight=False)
 
 
 def bridge_json(found: Bridge) -> dict[str, Any]:

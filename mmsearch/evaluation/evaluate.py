@@ -1,29 +1,37 @@
 """Ask an index everything that a dataset asks, and measure the answers.
 
 The index answers through the same path and with the same rerankers as `search`: what is measured is what users get.
+Lists are judged and let go, batch by batch: memory does not grow with queries times items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from mmsearch.errors import BridgeMissing, DatasetError
-from mmsearch.evaluation.measures import Judged, judge, measure
+from mmsearch.evaluation.judging import Ints, JudgedRun, join, judge
+from mmsearch.evaluation.measures import measure
+from mmsearch.evaluation.questions import Names, Questions, Searches
 from mmsearch.evaluation.result import DirectionResult, Evaluation
-from mmsearch.evaluation.truth import Listed, Truth
-from mmsearch.search.query import Query
+from mmsearch.evaluation.runs import TOP, Run
+from mmsearch.evaluation.truth import Asked, Listed, Truth
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from mmsearch.evaluation.datasets import Dataset
-    from mmsearch.types import Record
+    from numpy.typing import NDArray
+
+    from mmsearch.evaluation.datasets import Dataset, Judgements
+    from mmsearch.types import FloatArray
 
 DEPTH = 1_000
-_BATCH = 256  # queries ranked at once: ranked lists are judged and let go, never all held
+
+Told = Callable[[str, int, int], None]
 
 
-class Ranks(Protocol):
+class Asking(Protocol):
     """The index, as far as evaluation sees it."""
 
     @property
@@ -31,25 +39,27 @@ class Ranks(Protocol):
         """The model that it was built with."""
         ...
 
-    def items(self) -> Iterable[Listed]:
-        """All live items."""
+    @property
+    def searcher(self) -> Searches:
+        """Its query path."""
         ...
 
-    def rank(
-        self, queries: Sequence[Query], target: Modality, depth: int, rerank: Sequence[str] | None
-    ) -> list[list[str]]:
-        """For each query the ids of the best `depth` items, best first. `rerank`: None for the model's own choice."""
+    def items(self) -> Iterable[Listed]:
+        """All live items, with rising numbers."""
         ...
 
 
 def evaluate(
-    index: Ranks,
+    index: Asking,
     dataset: Dataset,
     *,
     depth: int = DEPTH,
     rerank: Sequence[str] | None = None,
     match: Mapping[str, str] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    stored: bool = False,
+    keep: int = TOP,
+    seed: int = 0,
+    progress: Told | None = None,
 ) -> Evaluation:
     """Measure every direction whose targets the index holds.
 
@@ -58,28 +68,32 @@ def evaluate(
         dataset: asks and judges.
         depth: where ranked lists are cut.
         rerank: names of rerankers; None for the model's own choice, empty for none.
-        match: item ids by record id, from `match_by_path`; None when the records themselves were added, with their ids.
+        match: item ids by record id, from `truth.match`; None when the records themselves were added, with their ids.
+        stored: records that are in the index ask with their stored vectors; otherwise, as users' questions, with their
+            texts, pictures and sounds, which takes longer. The figures are the same with models that treat questions
+            and what is searched alike.
+        keep: how many answers of each query the runs keep; measures know of all.
+        seed: of the bootstrap.
         progress: told direction, queries done and queries in all, after every batch.
 
     Raises:
         DatasetError: the index holds nothing that the dataset judges.
     """
-    truth = Truth(dataset, {item.id: frozenset(item.modalities) for item in index.items()}, match)
-    records = {record.id: record for record in dataset.records if record.id is not None}
+    truth = Truth(dataset, index.items(), match)
+    names = Names(truth)
     directions, unreached = {}, list[str]()
     for judgements in dataset.judgements:
-        qrels = truth.narrow(judgements)
-        asked = [_Asked(_query(records[id], judgements.query), truth.item(id), qrels[id]) for id in qrels]
-        judged: list[Judged] = []
+        if not truth.narrow(judgements):
+            continue
         try:
-            for batch in _judge(index, asked, judgements.target, depth, rerank):
-                judged.extend(batch)
-                if progress:
-                    progress(judgements.direction, len(judged), len(asked))
+            run = _run(
+                index, truth, judgements, names, depth=depth, rerank=rerank, stored=stored, keep=keep, told=progress
+            )
         except BridgeMissing as error:
             unreached.append(f"{judgements.direction} left out: {error}")
-        if judged:
-            directions[judgements.direction] = DirectionResult(len(judged), measure(judged))
+            continue
+        figures = measure(run.judged, groups=run.groups, seed=seed)
+        directions[judgements.direction] = DirectionResult(len(run), figures, run)
     if unreached and not directions:
         raise DatasetError(f"{dataset.name}: {'; '.join(unreached)}")
     if not directions:
@@ -88,31 +102,50 @@ def evaluate(
     return Evaluation(directions, warnings, depth, index.model_name, len(truth.listed))
 
 
-class _Asked(NamedTuple):
-    query: Query
-    own: str | None  # the item that the query is itself; never its own answer
-    relevant: frozenset[str]
-
-
-def _judge(
-    index: Ranks, asked: Sequence[_Asked], target: Modality, depth: int, rerank: Sequence[str] | None
-) -> Iterator[list[Judged]]:
-    for start in range(0, len(asked), _BATCH):
-        batch = asked[start : start + _BATCH]
+def _run(
+    index: Asking,
+    truth: Truth,
+    judgements: Judgements,
+    names: Names,
+    *,
+    depth: int,
+    rerank: Sequence[str] | None,
+    stored: bool,
+    keep: int,
+    told: Told | None,
+) -> Run:
+    asked = truth.narrow(judgements)
+    questions = Questions(index.searcher, truth, asked, judgements.query, stored=stored)
+    judged: list[JudgedRun] = []
+    tops: list[tuple[NDArray[np.object_], FloatArray]] = []
+    found: list[FloatArray] = []
+    for some, queries in questions.batches():
         # One more than `depth`, for the query's own item.
-        ranked = index.rank([one.query for one in batch], target, depth + 1, rerank)
-        yield [
-            judge([id for id in ids if id != one.own][:depth], one.relevant)
-            for one, ids in zip(batch, ranked, strict=True)
-        ]
+        ranking = index.searcher.rank(queries, judgements.target, depth + 1, rerank)
+        lists, (scores,) = questions.answers(some, ranking.items, ranking.scores)
+        part = judge(lists, questions.qrels.part(some.start, some.stop))
+        judged.append(part)
+        found.append(scores[part.owner, part.ranks - 1])
+        tops.append((names.of(lists[:, :keep]), scores[:, :keep].copy()))
+        if told:
+            told(judgements.direction, some.stop, len(questions))
+    return Run(
+        judgements.query,
+        judgements.target,
+        tuple(one.id for one in asked),
+        tuple(one.relevant for one in asked),
+        join(judged, questions.qrels),
+        np.concatenate([items for items, _ in tops]),
+        np.concatenate([scores for _, scores in tops]),
+        np.concatenate(found),
+        groups(judgements.query, asked),
+        truth.left_out(judgements),
+    )
 
 
-def _query(record: Record, modality: Modality) -> Query:
-    """The part of a record that is of one modality, as a question."""
-    match modality:
-        case Modality.TEXT:
-            return Query(text=record.text)
-        case Modality.IMAGE:
-            return Query(image=record.image)
-        case Modality.AUDIO:
-            return Query(audio=record.audio)
+def groups(modality: Modality, asked: Sequence[Asked]) -> Ints:
+    """Texts with the same answers are captions of one picture or sound; every other query is by itself `(q,)`."""
+    if modality is not Modality.TEXT:
+        return np.arange(len(asked))
+    known: dict[tuple[str, ...], int] = {}
+    return np.array([known.setdefault(tuple(one.relevant), len(known)) for one in asked], np.int64)

@@ -1,83 +1,24 @@
 """What is measured, one definition at a time.
 
-Everything is computed from two facts per query: the sorted ranks at which its relevant items stand in the run, and how
-many relevant items it has. A run is cut at some depth; a relevant item below it has no rank and counts as not found.
+Everything is computed per query from the ranks at which its relevant items stand in the run, from their grades, and
+from how many relevant items it has. A run is cut at some depth; a relevant item below it has no rank and counts as not
+found. Where a measure knows relevant and not relevant only, every grade of at least 1 is relevant.
+
+Ties. Items with equal scores stand in the order in which they were added to the index; a search decides that, and the
+measures only see ranks. Other tools differ: trec_eval sorts equal scores by falling document id. A model that gives
+all items the same score is measured by the order of adding, and not, as by optimistic tie breaking, as perfect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmsearch.evaluation.bootstrap import Average, Interval, intervals, mean, median
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One ranked list against the truth.
-
-    Attributes:
-        ranks: where its relevant items stand, ascending, 1 for the best.
-        relevant: how many relevant items there are, found or not; at least 1.
-    """
-
-    ranks: tuple[int, ...]
-    relevant: int
-
-
-def judge(ranked_ids: Sequence[str], relevant: Collection[str]) -> Judged:
-    """Find the relevant ids in a ranked list, in which no id stands twice.
-
-    Raises:
-        ValueError: nothing is relevant: no measure is defined for such a query.
-    """
-    if not relevant:
-        raise ValueError("a query without relevant items cannot be judged")
-    truth = relevant if isinstance(relevant, frozenset | set) else frozenset(relevant)
-    return Judged(tuple(rank for rank, id in enumerate(ranked_ids, 1) if id in truth), len(truth))
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRun:
-    """All judged queries of one direction as arrays; q queries, f found relevant items.
-
-    Attributes:
-        relevant: `(q,)` how many relevant items each query has.
-        first: `(q,)` rank of its first relevant item, infinite where none was found.
-        ranks: `(f,)` ranks of the found relevant items, query after query.
-        owner: `(f,)` the query that each belongs to.
-        place: `(f,)` 1 for a query's first found item, 2 for its second, and so on.
-    """
-
-    relevant: Ints
-    first: Floats
-    ranks: Ints
-    owner: Ints
-    place: Ints
-
-    @classmethod
-    def of(cls, judged: Iterable[Judged]) -> JudgedRun:
-        """Lay judged queries side by side."""
-        rows = list(judged)
-        found = np.array([len(row.ranks) for row in rows], dtype=np.int64)
-        ranks = np.array([rank for row in rows for rank in row.ranks], dtype=np.int64)
-        owner = np.repeat(np.arange(len(rows)), found)
-        starts = np.cumsum(found) - found
-        first = np.full(len(rows), np.inf)
-        first[found > 0] = ranks[starts[found > 0]]
-        relevant = np.array([row.relevant for row in rows], dtype=np.int64)
-        return cls(relevant, first, ranks, owner, np.arange(len(ranks)) - starts[owner] + 1)
-
-    def __len__(self) -> int:
-        return len(self.relevant)
+from mmsearch.evaluation.judging import Floats, Ints, JudgedRun
 
 
 def hit(run: JudgedRun, k: int) -> Floats:
@@ -100,8 +41,54 @@ def recall(run: JudgedRun, k: int) -> Floats:
     Trap: this is not what CLIP papers call Recall@K (see `hit`). It cannot pass K / relevant: with five captions per
     picture it is .2 at most at K=1.
     """
-    inside = np.bincount(run.owner[run.ranks <= k], minlength=len(run))
-    return np.asarray(inside / run.relevant, dtype=np.float64)
+    return _inside(run, k) / run.relevant
+
+
+def precision(run: JudgedRun, k: int) -> Floats:
+    """precision@K: the share of the first K that is relevant.
+
+    Source: Manning, Raghavan, Schütze, 2008, chapter 8; as in trec_eval, a list shorter than K is filled up with items
+    that are not relevant.
+
+    Trap: with one relevant item it cannot pass 1 / K: text→image of captions has .1 at most at K=10.
+    """
+    return _inside(run, k) / k
+
+
+def r_precision(run: JudgedRun) -> Floats:
+    """R-precision: precision, and so recall too, at K = the number of the query's relevant items.
+
+    Source: Manning, Raghavan, Schütze, 2008, chapter 8; it is called Rprec in trec_eval, and is what ECCV Caption (Chun
+    et al., ECCV 2022) reports.
+
+    Trap: with one relevant item it is hit@1. Relevant items below the depth of the run count as not found.
+    """
+    inside = run.ranks <= run.relevant[run.owner]
+    return np.asarray(np.bincount(run.owner[inside], minlength=len(run)) / run.relevant, np.float64)
+
+
+def ndcg(run: JudgedRun, k: int) -> Floats:
+    """nDCG@K: the sum of grade / log2(rank + 1) over the first K, divided by that of the best possible list.
+
+    Source: Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002, with the discount of
+    Burges et al., ICML 2005. The gain is the grade itself, as in the original and in trec_eval.
+
+    Trap: many libraries take 2^grade - 1 for the gain (Burges et al.), which is the same for grades of 0 and 1 only;
+    others discount by log2(rank) from rank 2 on, as the original does. The figures differ, and papers seldom say.
+    """
+    gained = _discounted(run.ranks, run.grades, run.owner, k, len(run))
+    return gained / _discounted(run.qrels.place, run.qrels.grades, run.qrels.owner, k, len(run))
+
+
+def _inside(run: JudgedRun, k: int) -> Ints:
+    """How many relevant items each query has among the first k."""
+    return np.asarray(np.bincount(run.owner[run.ranks <= k], minlength=len(run)), np.int64)
+
+
+def _discounted(ranks: Ints, gains: Ints, owner: Ints, k: int, queries: int) -> Floats:
+    kept = ranks <= k
+    discounted = gains[kept] / np.log2(ranks[kept] + 1)
+    return np.asarray(np.bincount(owner[kept], weights=discounted, minlength=queries), np.float64)
 
 
 def reciprocal_rank(run: JudgedRun) -> Floats:
@@ -123,40 +110,54 @@ def average_precision(run: JudgedRun) -> Floats:
     and audio-caption challenges. Items below the depth of the run count as never found.
     """
     total = np.bincount(run.owner, weights=run.place / run.ranks, minlength=len(run))
-    return np.asarray(total / run.relevant, dtype=np.float64)
+    return total / run.relevant
 
 
 def first_rank(run: JudgedRun) -> Floats:
-    """Median rank: the median over queries of the rank of the first relevant item; "Med r", lower is better.
+    """Median and mean rank: of the first relevant item, over queries; "MedR" and "MnR", lower is better.
 
-    Source: Hodosh, Young, Hockenmaier, JAIR 2013.
+    Source: Hodosh, Young, Hockenmaier, JAIR 2013, for the median; the mean is common for text→video (Yu, Kim, Kim,
+    ECCV 2018).
 
-    Trap: it grows with the number of items, so that it cannot be compared between data sets. It is infinite when half
-    of the queries found nothing within the depth of the run. An even number of queries gives the middle of two ranks.
+    Trap: both grow with the number of items, so that they cannot be compared between data sets. The median is infinite
+    when half of the queries found nothing within the depth of the run, the mean when one has found nothing: it says
+    more about the worst queries than about the others. An even number of queries has the middle of two ranks for its
+    median.
     """
     return run.first
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure per query, and how queries are taken together."""
+    """A figure per query, and how queries are taken together.
+
+    Attributes:
+        name: its key in results.
+        per_query: figures `(q,)` of the queries of a run.
+        average: over queries.
+        label: for people, where papers disagree on the name.
+        is_rank: lower is better, and it is no share of one.
+    """
 
     name: str
     per_query: Callable[[JudgedRun], Floats]
     average: Average = mean
+    label: str = ""
+    is_rank: bool = False
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("hit@1", partial(hit, k=1)),
-    Measure("hit@5", partial(hit, k=5)),
-    Measure("hit@10", partial(hit, k=10)),
-    Measure("recall@1", partial(recall, k=1)),
-    Measure("recall@5", partial(recall, k=5)),
-    Measure("recall@10", partial(recall, k=10)),
-    Measure("mrr", reciprocal_rank),
-    Measure("map", average_precision),
-    Measure("median_rank", first_rank, median),
+    *(Measure(f"hit@{k}", partial(hit, k=k), label=f"hit@{k} (CLIP's R@{k})") for k in (1, 5, 10)),
+    *(Measure(f"recall@{k}", partial(recall, k=k), label=f"recall@{k} (fractional)") for k in (1, 5, 10)),
+    *(Measure(f"precision@{k}", partial(precision, k=k)) for k in (5, 10)),
+    Measure("ndcg@10", partial(ndcg, k=10), label="nDCG@10 (linear gain)"),
+    Measure("r_precision", r_precision, label="R-precision"),
+    Measure("mrr", reciprocal_rank, label="MRR"),
+    Measure("map", average_precision, label="mAP"),
+    Measure("median_rank", first_rank, median, label="median rank", is_rank=True),
+    Measure("mean_rank", first_rank, mean, label="mean rank", is_rank=True),
 )
+NAMED: Mapping[str, Measure] = {measure.name: measure for measure in MEASURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +169,30 @@ class Estimate:
 
 
 def measure(
-    judged: Iterable[Judged], *, measures: Sequence[Measure] = MEASURES, seed: int = 0
+    run: JudgedRun, *, groups: Ints | None = None, measures: Sequence[Measure] = MEASURES, seed: int = 0
 ) -> Mapping[str, Estimate]:
     """Compute measures and their intervals over the queries of one direction.
+
+    Args:
+        run: of the direction.
+        groups: `(q,)`, the same number for queries that are drawn together, see `bootstrap`; None: each for itself.
+        measures: what to compute.
+        seed: of the bootstrap.
 
     Raises:
         ValueError: there are no queries.
     """
-    run = JudgedRun.of(judged)
     if not len(run):
         raise ValueError("there are no queries to measure")
     columns = [(m.per_query(run), m.average) for m in measures]
-    everyone = np.ones((1, len(run)))
-    values = [float(average(column, everyone)[0]) for column, average in columns]
-    bounds = intervals(columns, seed=seed)
-    return {m.name: Estimate(value, bound) for m, value, bound in zip(measures, values, bounds, strict=True)}
+    bounds = intervals(columns, groups=groups, seed=seed)
+    return {
+        m.name: Estimate(average_of(column, m.average), bound)
+        for m, (column, _), bound in zip(measures, columns, bounds, strict=True)
+    }
+
+
+def average_of(column: Floats, average: Average) -> float:
+    """One figure of figures `(q,)` per query."""
+    together = np.zeros(len(column), np.int64)
+    return float(average(column[:, None], together, np.ones((1, 1), np.float32))[0, 0])

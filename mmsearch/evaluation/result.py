@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.evaluation.measures import Estimate
+
+if TYPE_CHECKING:
+    from mmsearch.evaluation.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionResult:
-    """How well one direction was answered; measures by name, as `measures.MEASURES` declares them."""
+    """How well one direction was answered.
+
+    Attributes:
+        queries: how many.
+        measures: by name, as `measures.MEASURES` declares them.
+        run: what was asked and answered.
+    """
 
     queries: int
     measures: Mapping[str, Estimate]
+    run: Run = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Fractions of one; null for what is infinite."""
@@ -34,6 +44,7 @@ class Evaluation:
         depth: where runs were cut.
         model: name of the model.
         items: how many the index held, distractors included.
+        provenance: what somebody needs to get the same figures again, as JSON values; see `provenance`.
     """
 
     directions: Mapping[str, DirectionResult]
@@ -41,6 +52,11 @@ class Evaluation:
     depth: int
     model: str
     items: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def since(self, provenance: Mapping[str, Any]) -> Evaluation:
+        """The same, with more of where it came from."""
+        return replace(self, provenance={**self.provenance, **provenance})
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -50,6 +66,7 @@ class Evaluation:
             "depth": self.depth,
             "model": self.model,
             "items": self.items,
+            "provenance": dict(self.provenance),
         }
 
 

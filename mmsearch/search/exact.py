@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from mmsearch.search.best import best
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +22,8 @@ if TYPE_CHECKING:
     from mmsearch.store.snapshot import Shard
     from mmsearch.types import FloatArray
 
-# Scores are reduced to the best of each run of this many before any selection: the k best scores lie in the k best
-# runs, so only k runs have to be looked at, and a maximum over a run is a vector instruction.
-RUN = 64
 SCORES = 2**25  # scores held at once (134 MB): a batch of questions is cut so that they fit
+SELECTED = 2**20  # of these, selected from at once by one thread: they stay in its cache
 THREADS = min(8, os.cpu_count() or 1)
 PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered instead of all scored
@@ -65,7 +65,7 @@ def top(
 def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | None) -> list[Found]:
     if rows is not None and len(rows) <= max(k, FEW * shard.rows):
         scores = _product(shard.matrix, queries, rows)
-        return [_found(shard, rows[best], score[best]) for score in scores for best in (_best(score, k),)]
+        return [_found(shard, rows[order], score[order]) for score in scores for order in best(score[None], k)]
     scores = _product(shard.matrix, queries)
     if rows is not None:
         closed = np.ones(shard.rows, bool)
@@ -75,11 +75,45 @@ def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | 
         scores[:, shard.dead] = -np.inf
 
     def select(score: FloatArray) -> Found:
-        best = _best(score, k)
-        best = best[score[best] > -np.inf]
-        return _found(shard, best, score[best])
+        places = best(score[None], k)[0]
+        places = places[score[places] > -np.inf]
+        return _found(shard, places, score[places])
 
     return list(pool().map(select, scores)) if len(scores) > 1 else [select(scores[0])]
+
+
+def block(
+    matrices: Sequence[NDArray[Any]], queries: FloatArray, k: int, dead: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """The same as `top`, for many questions and without an object for each: places and cosines, `(q, min(k, n))`.
+
+    A place is that of a row among the rows of all matrices, one behind the other, n in all. Scores are never all held.
+
+    Args:
+        matrices: each `(rows, d)`, with at least one row in all.
+        queries: `(q, d)` float32, at least one.
+        k: at least 1.
+        dead: places of rows that cannot be found: their cosine is -inf.
+    """
+    edges = np.cumsum([0] + [len(matrix) for matrix in matrices]).tolist()
+    total = edges[-1]
+    found: list[tuple[NDArray[np.int64], FloatArray]] = []
+    together, share = max(1, SCORES // total), max(1, SELECTED // total)
+    for start in range(0, len(queries), together):
+        some = queries[start : start + together]
+        scores = np.empty((len(some), total), np.float32)
+        for matrix, first, end in zip(matrices, edges, edges[1:], strict=False):
+            np.matmul(some, matrix.T, out=scores[:, first:end])
+        if dead is not None:
+            scores[:, dead] = -np.inf
+        parts = [scores[first : first + share] for first in range(0, len(some), share)]
+        found += pool().map(partial(_selected, k=k), parts)
+    return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
+
+
+def _selected(scores: FloatArray, k: int) -> tuple[NDArray[np.int64], FloatArray]:
+    places = best(scores, k)
+    return places, np.take_along_axis(scores, places, axis=1)
 
 
 def _product(matrix: NDArray[Any], queries: FloatArray, rows: NDArray[np.int64] | None = None) -> FloatArray:
@@ -120,22 +154,6 @@ def _scan(matrix: NDArray[Any], query: FloatArray, rows: NDArray[np.int64] | Non
 def pool() -> ThreadPoolExecutor:
     """The threads that a search shares its work among."""
     return ThreadPoolExecutor(THREADS, "mmsearch-scan")
-
-
-def _best(scores: FloatArray, k: int) -> NDArray[np.int64]:
-    """Places of the k largest scores, largest first; equal ones in order of place."""
-    whole = len(scores) // RUN
-    if whole > 4 * k:
-        peaks = scores[: whole * RUN].reshape(whole, RUN).max(axis=1)
-        runs = np.argpartition(peaks, whole - k)[whole - k :]
-        places = np.concatenate([(runs[:, None] * RUN + np.arange(RUN)).ravel(), np.arange(whole * RUN, len(scores))])
-    else:
-        places = np.arange(len(scores))
-    some = scores[places]
-    if len(some) > k:
-        kept = np.argpartition(some, len(some) - k)[len(some) - k :]
-        places, some = places[kept], some[kept]
-    return places[np.lexsort((places, -some))]
 
 
 def _found(shard: Shard, offsets: NDArray[np.int64], cosines: FloatArray) -> Found:

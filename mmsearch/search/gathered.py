@@ -101,6 +101,11 @@ class Gathered:
         parts = pool().map(lambda i: self._some(labels[i : i + TOGETHER], queries[i : i + TOGETHER], k), starts)
         return [found for part in parts for found in part]
 
+    def at(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Shard ids, -1 for one that is gone, and offsets there, of labels `(n,)`."""
+        shards, offsets = self._places(labels if self.moves is None else self.moves.places(labels))
+        return self.ids[shards], offsets
+
     def _one(self, labels: NDArray[np.int64], query: FloatArray, k: int) -> Found:
         if labels.min(initial=0) < 0:
             labels = labels[labels >= 0]

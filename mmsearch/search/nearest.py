@@ -150,6 +150,28 @@ class Nearest:
                 self._plans.pop(snapshot, None)
         return merged
 
+    def block(
+        self, snapshot: Snapshot, shards: Sequence[Shard], queries: FloatArray, k: int, *, asked: str
+    ) -> tuple[NDArray[np.int64], FloatArray] | None:
+        """As `exact.block`, if all rows are compared with the questions; None if structures are asked: see `top`."""
+        self._count(len(queries))
+        plan = self._plan(snapshot, shards, asked, k, filtered=False)
+        if plan.ways or not plan.live:
+            return None
+        firsts = np.cumsum([0] + [shard.rows for shard in shards]).tolist()
+        dead = np.concatenate([first + shard.dead for shard, first in zip(shards, firsts, strict=False)])
+        return exact.block([shard.matrix for shard in shards], queries, k, dead)
+
+    def asks(self, snapshot: Snapshot, shards: Sequence[Shard], asked: str, k: int) -> bool:
+        """Whether structures are asked, for some of the rows at least."""
+        return bool(self._plan(snapshot, shards, asked, k, filtered=False).ways)
+
+    def turned(self, kind: type[Nearest]) -> Nearest:
+        """Another way to find rows, with the structures that this one has loaded."""
+        made = kind(self._cards)
+        made._guard, made._loaded, made.failed = self._guard, self._loaded, self.failed
+        return made
+
     def way(self, snapshot: Snapshot, standing: Standing, structure: Proposer) -> Way:
         """A structure with the rows that it covers, as they are in a snapshot."""
         live = self._only(snapshot, standing, structure)

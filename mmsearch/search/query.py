@@ -120,6 +120,8 @@ class Embedded:
             if self.vector.shape != (space.dim,):
                 raise QueryError(f"the query vector has {len(self.vector)} numbers, not {space.dim} as {space.name}")
             return self.vector
+        if len(self.modalities) == 1 and not route.crossings:
+            return self._row(space, self.modalities[0])
         parts = []
         for modality in self.modalities:
             crossing = route.crossings.get(modality)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmsearch.encoders.base import Model
-    from mmsearch.store.store import Store
+    from mmsearch.store.reading import Reading
     from mmsearch.types import FloatArray
 
 MOST = 400  # questions: a recall of .95 is known to a point and a half with half of them
@@ -28,7 +28,7 @@ class Samples:
         QueryError: there are texts, but too few to measure with.
     """
 
-    def __init__(self, store: Store, model: Model, texts: Sequence[str] = ()) -> None:
+    def __init__(self, store: Reading, model: Model, texts: Sequence[str] = ()) -> None:
         self._store, self._model, self._texts = store, model, list(dict.fromkeys(texts))
         if 0 < len(self._texts) < LEAST:
             raise QueryError(
@@ -60,7 +60,7 @@ class Samples:
         return {name: np.concatenate(rows) for name, rows in made.items()}
 
     def _stored(self, asked: str, space: str, seed: int) -> FloatArray:
-        (found,) = (head.space for head in self._model.heads if head.space.name == space)
+        (found,) = (one for one in self._model.spaces if one.name == space)
         shards = self._store.snapshot().of("vectors", space, found.version, asked)
         rows = np.array([shard.live for shard in shards], np.int64)
         if not rows.sum():

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mmsearch.errors import DatasetError
-from mmsearch.evaluation import evaluate as module
+from mmsearch.evaluation import questions as module
 from mmsearch.evaluation.datasets import Dataset, Judgements
 from mmsearch.evaluation.evaluate import evaluate
-from mmsearch.evaluation.truth import match_by_path
+from mmsearch.evaluation.truth import match
+from mmsearch.search.ranking import Ranking
 from mmsearch.types import Modality, Record
 
 IMAGE, TEXT, AUDIO = Modality.IMAGE, Modality.TEXT, Modality.AUDIO
@@ -22,6 +23,7 @@ class Item:
     id: str
     modalities: tuple[Modality, ...]
     path: Path | None = None
+    number: int = 0
 
 
 @dataclass
@@ -33,12 +35,24 @@ class FakeIndex:
     calls: list[tuple] = field(default_factory=list)
     model_name: str = "table"
 
-    def items(self):
-        return iter(self.contents)
+    @property
+    def searcher(self):
+        return self
 
-    def rank(self, queries, target, depth, rerank):
-        self.calls.append((len(queries), target, depth, rerank))
-        return [self.ranked(query, target)[:depth] for query in queries]
+    def items(self):
+        for number, item in enumerate(self.contents):
+            item.number = 10 + 3 * number
+            yield item
+
+    def rank(self, queries, target, depth, chain):
+        self.calls.append((len(queries), target, depth, chain))
+        numbers = {item.id: item.number for item in self.contents}
+        ranking = Ranking.empty(len(queries), depth)
+        for row, query in zip(ranking.items, queries, strict=True):
+            ids = self.ranked(query, target)[:depth]
+            row[: len(ids)] = [numbers[id] for id in ids]
+        ranking.scores[ranking.items >= 0] = 0.5
+        return ranking
 
     def ranked(self, query, target):
         (asked,) = (part for part in (query.text, query.image, query.audio) if part is not None)
@@ -90,9 +104,12 @@ def test_measures_follow_the_ranking():
 def test_json_is_what_is_promised():
     dataset = captions()
     found = json.loads(json.dumps(evaluate(full(dataset), dataset).to_json(), allow_nan=False))
-    assert list(found) == ["directions", "warnings", "depth", "model", "items"]
+    assert list(found) == ["directions", "warnings", "depth", "model", "items", "provenance"]
     assert list(found["directions"]) == ["text->image", "image->text"]
-    measures = ["hit@1", "hit@5", "hit@10", "recall@1", "recall@5", "recall@10", "mrr", "map", "median_rank"]
+    measures = [
+        "hit@1", "hit@5", "hit@10", "recall@1", "recall@5", "recall@10", "precision@5", "precision@10", "ndcg@10",
+        "r_precision", "mrr", "map", "median_rank", "mean_rank",
+    ]  # fmt: skip
     for direction in found["directions"].values():
         assert list(direction) == ["queries", *measures, "intervals"]
         assert list(direction["intervals"]) == measures
@@ -146,8 +163,8 @@ def test_records_that_failed_to_index_are_neither_asked_nor_expected():
     assert result.directions["image->text"].measures["recall@1"].value == 0.5  # p has only p1 left, and it is first
     assert result.warnings[1:] == (
         "not in the index and left out: 2 of 7, the first: q",
-        "text->image: queries left out, they or their answers are not in the index: 2",
-        "image->text: queries left out, they or their answers are not in the index: 1",
+        "text->image: queries left out, they or their answers are not in the index: 2, the first: p2",
+        "image->text: queries left out, they or their answers are not in the index: 1, the first: q",
     )
 
 
@@ -180,16 +197,16 @@ def test_an_index_built_without_the_dataset_is_matched_by_path(tmp_path):
         Item("19", (IMAGE,), tmp_path / "another.jpg"),
         Item("20", (TEXT,)),
     ]
-    match = match_by_path(dataset, contents)
-    assert match == {"p": "17", "q": "18"}
-    result = evaluate(FakeIndex(contents, {"three": ["19", "18"]}), dataset, match=match)
+    found = match(dataset, contents)
+    assert found == {"p": "17", "q": "18"}
+    result = evaluate(FakeIndex(contents, {"three": ["19", "18"]}), dataset, match=found)
     assert list(result.directions) == ["text->image"]
     assert result.directions["text->image"].queries == 3  # both captions of p, the one of q
     assert result.directions["text->image"].measures["mrr"].value == pytest.approx((1 + 1 + 1 / 2) / 3)
     assert result.items == 4
     assert result.warnings == (
         "not in the index and left out: 1 of 3, the first: r",
-        "text->image: queries left out, they or their answers are not in the index: 1",
+        "text->image: queries left out, they or their answers are not in the index: 1, the first: r1",
         "image->text left out: its questions or all their answers are not in the index",
     )
 

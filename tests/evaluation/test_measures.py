@@ -1,4 +1,4 @@
-"""Measures against hand-computed values and against a reading of their definitions, one query at a time."""
+"""Measures against hand-computed values, a reading of their definitions, and the reference libraries."""
 
 import math
 import statistics
@@ -8,53 +8,129 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.evaluation.bootstrap import intervals, mean, median, resamples
-from mmsearch.evaluation.measures import MEASURES, Judged, JudgedRun, judge, measure
+from mmsearch.evaluation.judging import JudgedRun, Qrels, judge
+from mmsearch.evaluation.measures import MEASURES, NAMED, measure
 
-ITEMS = [f"i{n}" for n in range(30)]
+ITEMS = 30
 
 
-def naive(ranked, relevant):
+def laid_out(lists, width=None):
+    """Lists of item numbers as rows of one array."""
+    rows = np.full((len(lists), width or max(map(len, lists), default=0)), -1)
+    for row, numbers in zip(rows, lists, strict=True):
+        row[: len(numbers)] = numbers
+    return rows
+
+
+def judged(lists, truths) -> JudgedRun:
+    """A run of lists of numbers; each truth is grades by number, or numbers of grade 1."""
+    graded = [truth if isinstance(truth, dict) else dict.fromkeys(sorted(truth), 1) for truth in truths]
+    return judge(laid_out(lists), Qrels.of(graded))
+
+
+def naive(ranked, grades):
     """Every measure of one query, read off its definition."""
-    places = {id: rank for rank, id in enumerate(ranked, 1)}
-    found = [places[id] for id in relevant if id in places]
+    places = {item: rank for rank, item in enumerate(ranked, 1)}
+    found = sorted(places[item] for item in grades if item in places)
     first = min(found, default=math.inf)
-    figures = {"mrr": 1 / first, "median_rank": first}
+    figures = {"mrr": 1 / first, "median_rank": first, "mean_rank": first}
     for k in (1, 5, 10):
-        top = set(ranked[:k])
-        figures[f"hit@{k}"] = 1.0 if top & relevant else 0.0
-        figures[f"recall@{k}"] = len(top & relevant) / len(relevant)
-    precisions = [len(set(ranked[:rank]) & relevant) / rank for rank in found]
-    figures["map"] = sum(precisions) / len(relevant)
+        inside = len(set(ranked[:k]) & set(grades))
+        figures[f"hit@{k}"] = float(inside > 0)
+        figures[f"recall@{k}"] = inside / len(grades)
+        if k > 1:
+            figures[f"precision@{k}"] = inside / k
+    figures["map"] = sum(len(set(ranked[:rank]) & set(grades)) / rank for rank in found) / len(grades)
+    figures["r_precision"] = len(set(ranked[: len(grades)]) & set(grades)) / len(grades)
+    best = sorted(grades.values(), reverse=True)[:10]
+    ideal = sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, 1))
+    gained = sum(grades.get(item, 0) / math.log2(rank + 1) for rank, item in enumerate(ranked[:10], 1))
+    figures["ndcg@10"] = gained / ideal
     return figures
 
 
 queries = st.tuples(
-    st.lists(st.sampled_from(ITEMS), unique=True),
-    st.frozensets(st.sampled_from(ITEMS), min_size=1, max_size=8),
+    st.lists(st.integers(0, ITEMS), unique=True),
+    st.dictionaries(st.integers(0, ITEMS), st.integers(1, 4), min_size=1, max_size=12),
 )
 
 
 @given(st.lists(queries, min_size=1, max_size=25))
 @settings(deadline=None)
 def test_measures_agree_with_their_definitions(run):
-    estimates = measure(judge(ranked, relevant) for ranked, relevant in run)
-    expected = [naive(ranked, relevant) for ranked, relevant in run]
-    assert list(estimates) == [m.name for m in MEASURES]
+    estimates = measure(judged(*zip(*run, strict=True)))
+    expected = [naive(ranked, grades) for ranked, grades in run]
+    assert list(estimates) == [m.name for m in MEASURES] == list(NAMED)
     for name, estimate in estimates.items():
         average = statistics.median if name == "median_rank" else statistics.fmean
         assert estimate.value == pytest.approx(average(one[name] for one in expected), rel=1e-12, abs=1e-12)
         assert estimate.interval.low <= estimate.interval.high
 
 
+def random_graded_runs(seed, queries=60, items=400, depth=120):
+    random = np.random.default_rng(seed)
+    lists = [random.permutation(items)[: random.integers(1, depth)].tolist() for _ in range(queries)]
+    truths = []
+    for ranked in lists:  # some of them found, some not
+        relevant = {*random.choice(ranked, min(len(ranked), 5)).tolist(), *random.integers(0, items, 8).tolist()}
+        truths.append({item: int(random.integers(1, 5)) for item in sorted(relevant)})
+    return lists, truths
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_measures_agree_with_pytrec_eval(seed):
+    pytrec_eval = pytest.importorskip("pytrec_eval", reason="pytrec-eval-terrier is not installed")
+    lists, truths = random_graded_runs(seed)
+    named = {
+        "success": "hit", "recall": "recall", "P": "precision", "ndcg_cut": "ndcg", "map": "map",
+        "recip_rank": "mrr", "Rprec": "r_precision",
+    }  # fmt: skip
+    evaluator = pytrec_eval.RelevanceEvaluator(
+        {f"q{n}": {f"d{item}": grade for item, grade in truth.items()} for n, truth in enumerate(truths)},
+        {"success.1,5,10", "recall.1,5,10", "P.5,10", "ndcg_cut.10", "map", "recip_rank", "Rprec"},
+    )
+    theirs = evaluator.evaluate(
+        {f"q{n}": {f"d{item}": float(-rank) for rank, item in enumerate(ranked)} for n, ranked in enumerate(lists)}
+    )
+    run, compared = judged(lists, truths), 0
+    for key in theirs["q0"]:
+        name, _, k = key.rpartition("_") if key[-1].isdigit() else (key, "", "")
+        ours = NAMED[f"{named[name]}@{k}" if k else named[name]].per_query(run)
+        assert ours == pytest.approx([theirs[f"q{n}"][key] for n in range(len(lists))], abs=1e-9), key
+        compared += 1
+    assert compared == 12
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_measures_agree_with_ir_measures(seed):
+    ir_measures = pytest.importorskip("ir_measures", reason="ir-measures is not installed")
+    lists, truths = random_graded_runs(seed + 50)
+    named = {
+        "hit@1": "Success@1", "hit@10": "Success@10", "recall@5": "R@5", "recall@10": "R@10", "precision@5": "P@5",
+        "precision@10": "P@10", "ndcg@10": "nDCG@10", "map": "AP", "mrr": "RR", "r_precision": "Rprec",
+    }  # fmt: skip
+    qrels = {f"q{n}": {f"d{item}": grade for item, grade in truth.items()} for n, truth in enumerate(truths)}
+    run = {f"q{n}": {f"d{item}": float(-rank) for rank, item in enumerate(ranked)} for n, ranked in enumerate(lists)}
+    wanted = {ir_measures.parse_measure(theirs): ours for ours, theirs in named.items()}
+    theirs = ir_measures.calc_aggregate(list(wanted), qrels, run)
+    ours = measure(judged(lists, truths))
+    for theirs_named, name in wanted.items():
+        assert ours[name].value == pytest.approx(theirs[theirs_named], abs=1e-9), name
+
+
 def test_measures_of_a_run_computed_by_hand():
-    run = [
-        Judged(ranks=(1, 3, 12), relevant=4),  # AP = (1/1 + 2/3 + 3/12) / 4
-        Judged(ranks=(6,), relevant=1),
-        Judged(ranks=(), relevant=2),
-        Judged(ranks=(2, 4), relevant=2),  # AP = (1/2 + 2/4) / 2
-    ]
+    run = judged(
+        [
+            [0, 90, 1, *range(91, 99), 2],  # ranks 1, 3, 12
+            [90, 91, 92, 93, 94, 5],
+            [90],
+            [90, 7, 91, 8],
+        ],
+        [{0: 1, 1: 2, 2: 1, 3: 1}, {5}, {10, 11}, {7, 8}],
+    )
     value = {name: estimate.value for name, estimate in measure(run).items()}
+    log = math.log2
+    ideal = 2 + 1 / log(3) + 1 / log(4) + 1 / log(5)
     assert value == pytest.approx(
         {
             "hit@1": 1 / 4,
@@ -63,91 +139,52 @@ def test_measures_of_a_run_computed_by_hand():
             "recall@1": (1 / 4) / 4,
             "recall@5": (2 / 4 + 1) / 4,
             "recall@10": (2 / 4 + 1 + 1) / 4,
+            "precision@5": (2 / 5 + 0 + 0 + 2 / 5) / 4,
+            "precision@10": (2 / 10 + 1 / 10 + 0 + 2 / 10) / 4,
+            "ndcg@10": (
+                (1 + 2 / log(4)) / ideal + 1 / log(7) + 0 + (1 / log(3) + 1 / log(5)) / (1 + 1 / log(3))
+            ) / 4,
+            "r_precision": (2 / 4 + 0 + 0 + 1 / 2) / 4,
             "mrr": (1 + 1 / 6 + 0 + 1 / 2) / 4,
             "map": ((1 + 2 / 3 + 3 / 12) / 4 + 1 / 6 + 0 + 1 / 2) / 4,
             "median_rank": (2 + 6) / 2,
+            "mean_rank": math.inf,
         },
         abs=1e-15,
-    )
+    )  # fmt: skip
 
 
 def test_recall_at_1_of_five_captions_is_a_fifth_at_most():
-    value = measure([judge(["a", "b", "c", "d", "e"], {"a", "b", "c", "d", "e"})])
+    value = measure(judged([[0, 1, 2, 3, 4]], [{0, 1, 2, 3, 4}]))
     assert value["hit@1"].value == 1
     assert value["recall@1"].value == pytest.approx(0.2)
 
 
-def test_nothing_found_gives_an_infinite_median_rank_and_zeros():
-    value = measure([judge(["a"], {"b"}), judge([], {"b"})])
-    assert value["median_rank"].value == value["median_rank"].interval.high == math.inf
-    assert {estimate.value for name, estimate in value.items() if name != "median_rank"} == {0.0}
+def test_a_better_grade_further_up_is_better():
+    low, high = (measure(judged([ranked], [{1: 1, 2: 3}]))["ndcg@10"].value for ranked in ([1, 2], [2, 1]))
+    assert low < high == 1
 
 
-def test_a_query_without_relevant_items_is_refused():
-    with pytest.raises(ValueError, match="without relevant items"):
-        judge(["a"], frozenset())
+def test_nothing_found_gives_infinite_ranks_and_zeros():
+    value = measure(judged([[0], []], [{1}, {1}]))
+    for name in ("median_rank", "mean_rank"):
+        assert value[name].value == value[name].interval.high == math.inf
+    assert {estimate.value for name, estimate in value.items() if not NAMED[name].is_rank} == {0.0}
 
 
 def test_a_direction_without_queries_is_refused():
     with pytest.raises(ValueError, match="no queries"):
-        measure([])
-
-
-def test_judge_keeps_ranks_and_counts_what_was_not_found():
-    assert judge(["c", "a", "x", "b"], ["a", "b", "missing"]) == Judged((2, 4), 3)
-
-
-def test_judged_run_places_found_items_within_their_query():
-    run = JudgedRun.of([Judged((2, 5), 3), Judged((), 1), Judged((1, 4, 9), 3)])
-    assert run.owner.tolist() == [0, 0, 2, 2, 2]
-    assert run.place.tolist() == [1, 2, 1, 2, 3]
-    assert run.first.tolist() == [2, math.inf, 1]
-
-
-@given(st.lists(st.integers(1, 9) | st.just(math.inf), min_size=1, max_size=12), st.integers(0, 5))
-@settings(deadline=None)
-def test_weighted_averages_are_those_of_the_drawn_queries(values, seed):
-    column = np.array(values, dtype=float)
-    weights = next(resamples(len(values), times=20, seed=seed))
-    drawn = [np.repeat(column, row.astype(int)) for row in weights]
-    assert median(column, weights).tolist() == [statistics.median(one.tolist()) for one in drawn]
-    finite = np.where(np.isinf(column), 0.0, column)
-    expected = [np.repeat(finite, row.astype(int)).mean() for row in weights]
-    assert mean(finite, weights) == pytest.approx(expected, rel=1e-12)
-
-
-def test_resamples_come_in_bounded_blocks_that_draw_every_query_n_times():
-    n = 300_000
-    blocks = list(resamples(n, times=20))
-    assert len(blocks) > 1
-    assert sum(len(block) for block in blocks) == 20
-    assert all(block.nbytes <= 1 << 24 for block in blocks)
-    assert all(row.sum() == n for block in blocks for row in block)
-
-
-def test_intervals_repeat_with_their_seed_and_change_with_it():
-    column = (np.random.default_rng(1).random(100), mean)
-    assert intervals([column], seed=3) == intervals([column], seed=3)
-    assert intervals([column], seed=3) != intervals([column], seed=4)
-
-
-def test_intervals_of_a_mean_are_as_wide_as_its_standard_error_says():
-    values = np.random.default_rng(2).random(2_000)
-    (interval,) = intervals([(values, mean)])
-    half = 1.96 * values.std() / math.sqrt(len(values))
-    assert interval.low == pytest.approx(values.mean() - half, abs=0.15 * half)
-    assert interval.high == pytest.approx(values.mean() + half, abs=0.15 * half)
-
-
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    rng = np.random.default_rng(5)
-    covered = 0
-    for seed in range(200):
-        (interval,) = intervals([((rng.random(150) < 0.3).astype(float), mean)], times=400, seed=seed)
-        covered += interval.low <= 0.3 <= interval.high
-    assert 0.90 <= covered / 200 <= 0.98
+        measure(judged([], []))
 
 
 def test_a_single_query_has_an_interval_of_no_width():
-    estimate = measure([Judged((3,), 1)])["mrr"]
+    estimate = measure(judged([[5, 6, 7]], [{7}]))["mrr"]
     assert estimate.interval == (estimate.value, estimate.value)
+
+
+def test_captions_of_one_picture_make_an_interval_wider_than_independent_queries_do():
+    hits = np.repeat(np.random.default_rng(0).random(100) < 0.5, 5)  # five captions fare alike
+    run = judged([[0] if hit else [1] for hit in hits], [{0}] * 500)
+    alone = measure(run)["hit@1"].interval
+    together = measure(run, groups=np.repeat(np.arange(100), 5))["hit@1"].interval
+    assert together.high - together.low == pytest.approx(5**0.5 * (alone.high - alone.low), rel=0.15)

@@ -1,53 +1,20 @@
 """The gallery page, read back: what a browser would show and play."""
 
-import base64
 import io
 import os
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from read_page import Page, unpacked
 
-from mmsearch.search.gallery import EXCERPT, gallery
+from mmsearch.search.exhibit import EXCERPT
+from mmsearch.search.gallery import gallery
 from mmsearch.types import Hit, Hits, Modality
 
 RATE = 8000
-VOID = {"meta", "img", "path"}
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, and the text of the body; a tag that is closed by another one is an error."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.elements, self.text, self._open = [], "", []
-        self.feed(page)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, text):
-        if "style" not in self._open and "title" not in self._open:
-            self.text += text + "\n"
-
-    def named(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def classed(self, name):
-        return [attributes for _, attributes in self.elements if name in (attributes.get("class") or "").split()]
 
 
 def hit(rank=1, path=None, modality=Modality.IMAGE, score=0.5, **more):
@@ -56,12 +23,6 @@ def hit(rank=1, path=None, modality=Modality.IMAGE, score=0.5, **more):
 
 def page_of(*hits, title="Title", heading="Heading", **query):
     return Page(gallery([(heading, Hits(hits, query))], title))
-
-
-def unpacked(uri, media_type):
-    head, _, content = uri.partition(",")
-    assert head == f"data:{media_type};base64"
-    return base64.b64decode(content, validate=True)
 
 
 def loudest(samples, rate):

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from mmsearch.errors import MediaError
+from mmsearch.media.audio.ogg import without_serial
 from mmsearch.media.audio.open_sound import open_sound
 from mmsearch.media.audio.resample import resampled
 from mmsearch.media.audio.sound_file import said
@@ -24,6 +25,8 @@ _CLIP_RATE: Final = 22_050
 
 def clip(source: AudioInput, start: float, end: float) -> bytes:
     """The seconds from `start` to `end` as a small mono OGG Vorbis file of at most 22,050 Hz, to be played on a page.
+
+    The same sound gives the same bytes.
 
     Raises:
         MediaError: as `audio.decode`, or there is nothing between `start` and `end`.
@@ -48,4 +51,4 @@ def clip(source: AudioInput, start: float, end: float) -> bytes:
                 file.write(samples[i : i + rate])
     except (soundfile.SoundFileError, ValueError) as error:
         raise MediaError(f"cannot be encoded as OGG at {rate} Hz: {said(error)}") from error
-    return encoded.getvalue()
+    return without_serial(encoded.getvalue())
