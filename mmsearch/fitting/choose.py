@@ -6,10 +6,12 @@ divided by medium: two captions of one picture are never on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mmsearch.fitting.adapter import Adapter
     from mmsearch.types import FloatArray
 
+THREADS = os.cpu_count() or 1  # folds are worked on side by side
 FOLDS = 4
 MOST_ASKED = 500  # media of a fold that are ranked: enough to choose by, and it bounds the time
 POWERS = (1.0, 0.5)
@@ -37,7 +40,9 @@ STRIDE = 5  # epochs between two looks
 LARGE_FOLDS = 2  # of many pairs fewer folds tell as much
 
 Told: TypeAlias = Callable[[str, int, int], None]
-_Results: TypeAlias = "dict[Settings, list[NDArray[np.float64]]]"  # merits by medium, fold after fold
+_Merits: TypeAlias = "dict[Settings, NDArray[np.float64]]"  # by medium
+_Results: TypeAlias = "dict[Settings, list[NDArray[np.float64]]]"  # the same, fold after fold
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +115,13 @@ def choose(pairs: Paired, *, seed: int = 0, told: Told | None = None) -> Choice:
     folds = [_Fold.of(pairs, *part) for part in _folds(len(pairs.media), seed)][: LARGE_FOLDS if large else FOLDS]
     dim = LARGE_DIM if large else DIM
     grid = [Settings(*values, dim, 0.0) for values in product(POWERS, MEDIA_SHRINKAGE, TEXT_SHRINKAGE)]
-    closed: _Results = {}
-    for number, fold in enumerate(folds):
-        if told is not None:
-            told("choosing the strength", number, len(folds))
-        for settings in grid:
-            fold.measure(settings, fold.closed(settings), COARSE, closed)
-    best, epochs = _best(closed), most_epochs(len(pairs.media))
-    refined: _Results = {}
-    for number, fold in enumerate(folds):
-        if told is not None:
-            told("refining", number, len(folds))
-        start = fold.closed(best)
-        fold.measure(best, start, [weight for weight in WEIGHTS if weight not in COARSE], closed)
-        for epoch, adapters in enumerate(refine(start, fold.train, epochs=epochs, seed=seed), 1):
-            if epoch % STRIDE == 0 or epoch == epochs:
-                fold.measure(replace(best, epochs=epoch), adapters, WEIGHTS, refined)
+    with ThreadPoolExecutor(THREADS, "mmsearch-fit") as pool:
+        closed = _joined(told_of(pool.map(lambda fold: fold.tried(grid), folds), "choosing the strength", folds, told))
+        best, epochs = _best(closed), most_epochs(len(pairs.media))
+        moving = pool.map(lambda fold: fold.moved(best, epochs, seed), folds)
+        found = list(told_of(moving, "refining", folds, told))
+    closed |= _joined(still for still, _ in found)
+    refined = _joined(moved for _, moved in found)
     best, moved = _best(closed), _best(refined)
     alone = [by_medium(ranks(fold.plain, fold.asked), fold.asked) for fold in folds]
     merits = {"zero-shot": _mean(alone), best.method: _mean(closed[best]), moved.method: _mean(refined[moved])}
@@ -149,14 +145,47 @@ class _Fold:
             self._correlations[settings.power] = Correlation(self.train, settings.power)
         return self._correlations[settings.power].solve(settings.media, settings.texts, settings.dim)
 
-    def measure(
-        self, settings: Settings, adapters: tuple[Adapter, Adapter], weights: Sequence[float], results: _Results
-    ) -> None:
-        """Add the merits by medium, with each of the weights."""
+    def tried(self, grid: Sequence[Settings]) -> _Merits:
+        """The merits of closed forms, with a few weights each."""
+        found: _Merits = {}
+        for settings in grid:
+            found |= self._merits(settings, self.closed(settings), COARSE)
+        return found
+
+    def moved(self, settings: Settings, epochs: int, seed: int) -> tuple[_Merits, _Merits]:
+        """The merits of one closed form with all weights, and of what it becomes, every few epochs."""
+        start = self.closed(settings)
+        moved: _Merits = {}
+        for epoch, adapters in enumerate(refine(start, self.train, epochs=epochs, seed=seed), 1):
+            if epoch % STRIDE == 0 or epoch == epochs:
+                moved |= self._merits(replace(settings, epochs=epoch), adapters, WEIGHTS)
+        return self._merits(settings, start, WEIGHTS), moved
+
+    def _merits(self, settings: Settings, adapters: tuple[Adapter, Adapter], weights: Sequence[float]) -> _Merits:
         fitted = fitted_scores(adapters, self.asked)
-        for weight in weights:
-            found = ranks(mixed(self.plain, fitted, weight), self.asked)
-            results.setdefault(replace(settings, weight=weight), []).append(by_medium(found, self.asked))
+        return {
+            replace(settings, weight=weight): by_medium(
+                ranks(mixed(self.plain, fitted, weight), self.asked), self.asked
+            )
+            for weight in weights
+        }
+
+
+def told_of(results: Iterator[T], what: str, of: Sequence[object], told: Told | None) -> Iterator[T]:
+    """Results as they come, told one by one."""
+    for number, result in enumerate(results):
+        if told is not None:
+            told(what, number + 1, len(of))
+        yield result
+
+
+def _joined(parts: Iterable[_Merits]) -> _Results:
+    """The merits of all folds, settings by settings."""
+    joined: _Results = {}
+    for part in parts:
+        for settings, merits in part.items():
+            joined.setdefault(settings, []).append(merits)
+    return joined
 
 
 def by_medium(found: Ranks, pairs: Paired) -> NDArray[np.float64]:

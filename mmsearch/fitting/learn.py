@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mmsearch.errors import FitError
-from mmsearch.fitting.choose import FOLDS, Choice, Told, choose, fit
-from mmsearch.fitting.closed import Correlation
+from mmsearch.fitting.choose import FOLDS, THREADS, Choice, Told, choose, fit
 from mmsearch.fitting.fit import Fit
 from mmsearch.fitting.gather import head_for
 from mmsearch.fitting.worth import Bonus, Worth, worth
@@ -86,6 +87,12 @@ def learn(
         FitError: there are too few pairs, or nothing in them to learn from.
     """
     _check(pairs, medium)
+    # With one thread to a product the same pairs give the same bits on any number of cores; folds run side by side.
+    with threadpool_limits(1, "blas"):
+        return _learnt(pairs, model, medium, seed, told)
+
+
+def _learnt(pairs: Paired, model: Model, medium: Modality, seed: int, told: Told | None) -> Learnt:
     order = np.random.default_rng(seed).permutation(len(pairs.media))
     held = min(MOST_HELD_OUT, max(FEWEST // FOLDS, round(HELD_OUT * len(order))))
     asked, train = pairs.part(order[:held]), pairs.part(order[held:])
@@ -94,11 +101,14 @@ def learn(
         told("measuring", 0, 1)
     settings, extra = choice.settings, tag_bonus(model, asked, medium)
     found = worth(asked, fit(train, settings, seed), settings.weight, medium, extra, seed)
-    curve = {}
-    for n in [n for n in CURVE if n < len(train.media)] + [len(train.media)]:
-        some = Correlation(train.part(np.arange(n)), settings.power)
-        maps = some.solve(settings.media, settings.texts, settings.dim)
-        curve[n] = worth(asked, maps, settings.weight, medium, extra, seed)
+
+    def learnt(n: int) -> Worth:
+        maps = fit(train.part(np.arange(n)), replace(settings, epochs=0), seed)
+        return worth(asked, maps, settings.weight, medium, extra, seed)
+
+    sizes = [n for n in CURVE if n < len(train.media)] + [len(train.media)]
+    with ThreadPoolExecutor(THREADS, "mmsearch-fit") as pool:
+        curve = dict(zip(sizes, pool.map(learnt, sizes), strict=True))
     media, texts = fit(pairs, settings, seed)
     head = head_for(model, medium)
     versions = {encoder.name: encoder.version for encoder in model.encoders}

@@ -64,6 +64,20 @@ class Paired:
         np.minimum.at(first, self.edges[:, 0], self.edges[:, 1])
         return first
 
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """For each medium `(n,)` the number of its group: those that a text joins, a label say, are not independent."""
+        texts, media = self.edges.T
+        group = np.arange(len(self.media))
+        while True:
+            of_texts = np.full(len(self.texts), len(self.media), np.int64)
+            np.minimum.at(of_texts, texts, group[media])
+            joined = group.copy()
+            np.minimum.at(joined, media, of_texts[texts])
+            if np.array_equal(joined, group):
+                return np.unique(group, return_inverse=True)[1].reshape(-1)
+            group = joined
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranks:

@@ -30,7 +30,7 @@ NEGLIGIBLE = np.float32(1e-6)  # differences of scores below are rounding
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much a figure grew, with its 95 % bootstrap interval over media (Efron, 1979)."""
+    """How much a figure grew, with its 95 % bootstrap interval over groups of media (Efron, 1979)."""
 
     value: float
     low: float
@@ -47,7 +47,7 @@ class Worth:
         figures: hit@K and MRR, by direction, way and name, such as `["text->image"]["after"]["hit@10"]`.
         gains: by direction and name, `after` less `before`.
         p: that media and texts would gain as much by chance, in the mean of MRR over both directions: one-sided paired
-            randomisation test over media (Smucker, Allan, Carterette, CIKM 2007).
+            randomisation test over groups (Smucker, Allan, Carterette, CIKM 2007).
     """
 
     media: int
@@ -105,12 +105,12 @@ def worth(
     gains: dict[str, dict[str, Gain]] = {name: {} for name in directions}
     for direction, of_texts in zip(directions, (True, False), strict=True):
         columns = {way: _columns(one.of_texts if of_texts else one.of_media) for way, one in found.items()}
-        owner = pairs.first_media if of_texts else np.arange(len(pairs.media))
+        owner = pairs.groups[pairs.first_media] if of_texts else pairs.groups
         for way in WAYS:
             figures[direction][way] = {name: float(values.mean()) for name, values in columns[way].items()}
         for name in columns["after"]:
             change = columns["after"][name] - columns["before"][name]
-            gains[direction][name] = _gain(change, owner, len(pairs.media), seed)
+            gains[direction][name] = _gain(change, owner, seed)
     return Worth(
         len(pairs.media), len(pairs.texts), figures, gains, _luck(found["after"], found["before"], pairs, seed)
     )
@@ -121,17 +121,17 @@ def _columns(found: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     return {**columns, "mrr": 1 / found}
 
 
-def _gain(change: NDArray[np.float64], owner: NDArray[np.int64], media: int, seed: int) -> Gain:
-    """Media are drawn, with all that asks of them: captions of one picture are not independent."""
-    total, count = np.bincount(owner, change, media), np.bincount(owner, minlength=media).astype(np.float64)
-    drawn = np.concatenate([(w @ total) / np.maximum(w @ count, 1) for w in resamples(media, seed=seed)])
+def _gain(change: NDArray[np.float64], owner: NDArray[np.int64], seed: int) -> Gain:
+    """Groups are drawn, with all that asks of them: captions of a picture are not independent, nor clips of a label."""
+    total, count = np.bincount(owner, change), np.bincount(owner).astype(np.float64)
+    drawn = np.concatenate([(w @ total) / np.maximum(w @ count, 1) for w in resamples(len(count), seed=seed)])
     low, high = np.quantile(drawn, (0.025, 0.975), method="inverted_cdf")
     return Gain(float(change.mean()), float(low), float(high))
 
 
 def _luck(after: Ranks, before: Ranks, pairs: Paired, seed: int) -> float:
-    """If the fit were no better, each medium's difference could as well have the other sign."""
-    change = by_medium(after, pairs) - by_medium(before, pairs)
+    """If the fit were no better, each group's difference could as well have the other sign."""
+    change = np.bincount(pairs.groups, by_medium(after, pairs) - by_medium(before, pairs))
     random = np.random.default_rng(seed)
     reached = 1  # the signs as they are
     for _ in range(0, PERMUTATIONS, 1_111):

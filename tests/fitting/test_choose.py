@@ -73,4 +73,6 @@ def test_ranks_by_medium():
 def test_it_is_told_what_is_being_done():
     told = []
     choose(planted(media=40, texts=1), told=lambda *now: told.append(now))
-    assert told == [(what, number, FOLDS) for what in ("choosing the strength", "refining") for number in range(FOLDS)]
+    assert told == [
+        (what, number, FOLDS) for what in ("choosing the strength", "refining") for number in range(1, FOLDS + 1)
+    ]

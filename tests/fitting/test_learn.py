@@ -132,13 +132,13 @@ def test_all_but_one_are_alike():
 def test_labels_that_many_media_share():
     random = np.random.default_rng(0)
     media = planted(media=120, texts=1).media
-    of = np.arange(120) % 4
-    words = random.standard_normal((4, 12)).astype(np.float32)
-    features = random.standard_normal((4, 20))[of] + 0.5 * random.standard_normal((120, 20))
-    labels = Side(words, random.standard_normal((4, 8)).astype(np.float32))
+    of = np.arange(120) % 8
+    words = random.standard_normal((8, 12)).astype(np.float32)
+    features = random.standard_normal((8, 20))[of] + 0.5 * random.standard_normal((120, 20))
+    labels = Side(words, random.standard_normal((8, 8)).astype(np.float32))
     pairs = Paired(Side(features.astype(np.float32), media.vectors), labels, np.stack([of, np.arange(120)], axis=1))
     found = learnt(pairs)
-    assert (found.media, found.texts, found.held_out.texts) == (120, 4, 4)
+    assert (found.media, found.texts, found.held_out.texts) == (120, 8, 8)
     assert found.held_out.gained
     assert found.held_out.figures["image->text"]["after"]["hit@1"] > 0.8
 

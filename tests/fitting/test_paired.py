@@ -73,3 +73,10 @@ def test_all_of_it_in_the_same_order_is_the_same():
 def test_the_first_medium_of_a_text():
     pairs = Paired(side(4), side(3), np.array([[0, 3], [0, 1], [1, 2], [2, 0], [2, 2]]))
     assert pairs.first_media.tolist() == [1, 2, 0]
+
+
+def test_media_that_a_text_joins_are_one_group():
+    side = Side(np.zeros((5, 2), np.float32), np.zeros((5, 2), np.float32))
+    edges = np.array([(0, 0), (0, 3), (1, 3), (1, 4), (2, 1), (3, 2), (4, 2)])
+    groups = Paired(side, side, edges).groups
+    assert groups.tolist() == [0, 1, 2, 0, 0]

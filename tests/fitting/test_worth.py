@@ -104,3 +104,16 @@ def test_rerankers_that_are_on_count_before_the_fit():
 
 def test_a_share_of_ranks():
     assert Ranks(np.array([1, 2]), np.array([4])).merit == pytest.approx((0.75 + 0.25) / 2)
+
+
+def test_media_of_one_label_have_one_sign():
+    """Twelve clips of two labels are two observations, however much better all of them became."""
+    texts, media = np.array([0, 1]).repeat(6), np.arange(12)
+    side = Side(np.eye(12, dtype=np.float32), np.zeros((12, 3), np.float32))
+    labels = Side(np.eye(2, dtype=np.float32), np.zeros((2, 3), np.float32))
+    pairs = Paired(side, labels, np.stack([texts, media], axis=1))
+    maps = (
+        Adapter(1.0, np.zeros(12, np.float32), np.eye(2, dtype=np.float32)[texts]),
+        Adapter(1.0, np.zeros(2, np.float32), np.eye(2, dtype=np.float32)),
+    )
+    assert worth(pairs, maps, 0.9, Modality.AUDIO).p > 0.2
