@@ -21,7 +21,7 @@
     │   └── BridgeMissing       two spaces of the model are not joined yet
     │       └── BridgeRefused   nor can they be: what was fitted is hardly better than chance
     ├── DecoderError            a process that reads media cannot be started
-    ├── DatasetError            an evaluation manifest cannot be used
+    ├── DatasetError            evaluation data cannot be used
     ├── FitError                nothing can be learnt from these pairs, or a fit cannot be used
     └── MissingExtra            an optional package is not installed
 
@@ -115,7 +115,7 @@ class DecoderError(MmsearchError):
 
 
 class DatasetError(MmsearchError):
-    """An evaluation manifest cannot be used."""
+    """Evaluation data cannot be used."""
 
 
 class FitError(MmsearchError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -99,6 +100,25 @@ class Names:
         self._places = np.full(int(numbers.max(initial=0)) + 2, -1, np.int32)  # by number; the last one is that of -1
         self._places[numbers] = np.arange(len(numbers))
         self._ids = np.array([*truth.listed, ""], object)
+
+    def settle(self, lists: Ints, scores: FloatArray, queries: Ints) -> None:
+        """Put equal scores of some queries `(s,)` in the order of ids: that of adding is another one in every index.
+
+        Args:
+            lists: `(q, k)` numbers, best first; changed in place.
+            scores: `(q, k)` of them.
+            queries: rows of both.
+        """
+        places = self._places[np.minimum(lists[queries], len(self._places) - 1)]
+        order = np.lexsort((self._order[places], -scores[queries]), axis=-1)
+        lists[queries] = np.take_along_axis(lists[queries], order, axis=1)
+
+    @cached_property
+    def _order(self) -> Ints:
+        """Where the id at each place stands among all ids, sorted."""
+        order = np.empty(len(self._ids), np.int64)
+        order[np.argsort(self._ids, kind="stable")] = np.arange(len(self._ids))
+        return order
 
     def of(self, numbers: Ints) -> NDArray[np.object_]:
         """Of any shape; empty strings for -1, and for items that came later than those that are listed."""

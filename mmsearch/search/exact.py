@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 SCORES = 2**25  # scores held at once (134 MB): a batch of questions is cut so that they fit
-SELECTED = 2**20  # of these, selected from at once by one thread: they stay in its cache
+SELECTED = 2**16  # of these, selected from at once by one thread: they stay in its cache
 THREADS = min(8, os.cpu_count() or 1)
 PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered instead of all scored

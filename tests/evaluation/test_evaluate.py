@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmsearch.errors import DatasetError
@@ -34,6 +35,7 @@ class FakeIndex:
     answers: dict[object, list[str]] = field(default_factory=dict)
     calls: list[tuple] = field(default_factory=list)
     model_name: str = "table"
+    all_alike: bool = False
 
     @property
     def searcher(self):
@@ -51,7 +53,7 @@ class FakeIndex:
         for row, query in zip(ranking.items, queries, strict=True):
             ids = self.ranked(query, target)[:depth]
             row[: len(ids)] = [numbers[id] for id in ids]
-        ranking.scores[ranking.items >= 0] = 0.5
+        ranking.scores[:] = np.where(ranking.items >= 0, 0.5 if self.all_alike else -np.arange(depth), np.nan)
         return ranking
 
     def ranked(self, query, target):
@@ -222,3 +224,15 @@ def test_an_item_without_segments_of_the_target_modality_is_no_answer():
     index.contents = [Item(i.id, (TEXT,)) if i.id == "p" else i for i in index.contents]
     result = evaluate(index, dataset)
     assert result.directions["text->image"].queries == 2
+
+
+def test_equal_scores_do_not_depend_on_the_order_of_adding():
+    """Ids decide: items are added in the order in which they were decoded, which is another one every time."""
+    records = (Record(id="q", text="which"), *(Record(id=id, image=Path(id)) for id in "abcd"))
+    dataset = Dataset("made", records, (Judgements(TEXT, IMAGE, {"q": frozenset("c")}),))
+    places = set()
+    for order in ("abcd", "dcba", "cadb"):
+        index = FakeIndex([Item("q", (TEXT,)), *(Item(id, (IMAGE,)) for id in order)], all_alike=True)
+        run = evaluate(index, dataset).directions["text->image"].run
+        places.add((run.judged.ranks.tolist()[0], "".join(run.items[0])))
+    assert places == {(3, "abcd")}
