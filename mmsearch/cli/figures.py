@@ -40,7 +40,7 @@ def evaluation(found: Evaluation) -> None:
     console.print(
         f"Model {found.model}, {found.items} items. Percent, and the 95 % bootstrap interval over queries; captions of "
         f"one picture or sound are drawn together. hit@K is what CLIP papers call Recall@K (R@K); recall@K is the "
-        f"share of all right answers. Lists are cut at {found.depth}; equal scores stand in the order of the index.",
+        f"share of all right answers. Lists are cut at {found.depth}; equal scores stand in the order of their ids.",
         highlight=False,
     )
     _notes(console, found.warnings)
