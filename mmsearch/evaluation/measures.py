@@ -4,10 +4,10 @@ Everything is computed per query from the ranks at which its relevant items stan
 from how many relevant items it has. A run is cut at some depth; a relevant item below it has no rank and counts as not
 found. Where a measure knows relevant and not relevant only, every grade of at least 1 is relevant.
 
-Ties. Items with equal scores stand in the order of their ids, rows of matrices in theirs; whoever ranks decides that, and
-the measures only see ranks. Other tools differ: trec_eval sorts equal scores by falling document id. A model that gives
-all items the same score is measured by an order that has nothing to do with it, and not, as by optimistic tie breaking,
-as perfect.
+Ties. Items with equal scores stand in the order of their ids, rows of matrices in theirs; whoever ranks decides that,
+and the measures only see ranks. Other tools differ: trec_eval sorts equal scores by falling document id. A model that
+gives all items the same score is measured by an order that has nothing to do with it, and not, as by optimistic tie
+breaking, as perfect.
 """
 
 from __future__ import annotations
