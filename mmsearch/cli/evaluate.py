@@ -16,6 +16,7 @@ from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption, RerankOp
 from mmsearch.errors import QueryError, UnknownModel
 
 if TYPE_CHECKING:
+    from mmsearch.evaluation.geometry import Geometry
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.evaluation.scores import Scores
     from mmsearch.evaluation.trial import Trial
@@ -83,9 +84,10 @@ def evaluate(
         found = trial.evaluate(rerank=chain, stored=stored, keep=DEPTH if trec else TOP, progress=told)
         found = found.since({"command": shlex.join(["mmsearch", *sys.argv[1:]])})
         ways = trial.variants(stored=stored, progress=told) if variants else {}
-        _write(trial, found, ways, chain, per_query, trec, report)
+        geometry = _write(trial, found, ways, chain, per_query, trec, report)
     if as_json:
-        present.print_json(found.to_json() | figures.variants_json(ways))
+        space = {} if geometry is None else {"geometry": geometry.to_json()}
+        present.print_json(found.to_json() | figures.variants_json(ways) | space)
     else:
         figures.evaluation(found)
         figures.variants(ways)
@@ -99,8 +101,8 @@ def _write(
     per_query: Path | None,
     trec: Path | None,
     report: Path | None,
-) -> None:
-    """The files that were asked for."""
+) -> Geometry | None:
+    """The files that were asked for; what the page found out about the space."""
     if per_query is not None:
         from mmsearch.evaluation import scores
 
@@ -109,12 +111,13 @@ def _write(
         from mmsearch.evaluation.trec import write
 
         write(found, trec)
-    if report is not None:
-        from mmsearch.evaluation.report import write as write_page
+    if report is None:
+        return None
+    from mmsearch.evaluation.report import write as write_page
 
-        write_page(
-            found, trial.dataset, report, index=trial.index, match=trial.match, rerank=rerank, variants=ways or None
-        )
+    return write_page(
+        found, trial.dataset, report, index=trial.index, match=trial.match, rerank=rerank, variants=ways or None
+    )
 
 
 def _compare(

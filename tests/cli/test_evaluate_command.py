@@ -144,7 +144,9 @@ def test_comparing_with_what_is_not_there(run, per_query, side):
 
 
 def test_reports_of_an_evaluation_and_of_a_comparison(run, per_query, tmp_path):
-    assert run("data.json", "--model", "fake", "--variants", "--report", "one.html")[0] == 0
+    status, out, _ = run("data.json", "--model", "fake", "--variants", "--report", "one.html", "--json")
+    assert status == 0
+    assert json.loads(out)["geometry"].keys() >= {"gaps", "hubness", "scores", "merged"}
     assert run("data.json", "--compare", "good.jsonl", "bad.jsonl", "--report", "two.html")[0] == 0
     for page in ("one.html", "two.html"):
         assert "<!doctype html>" in (tmp_path / page).read_text("utf-8")[:100].lower()
