@@ -51,7 +51,8 @@ def main(manifest: Path, models: list[str], seeds: list[int], sounds: Path | Non
         "`mmsearch fit` installs. Intervals: bootstrap over pictures, each with its captions.",
         "## Learning curve",
         table(curves),
-        "hit@10, means over the seeds; 200 pictures that are never learnt from are asked. The plot is `fit.png`.",
+        "hit@10, means over the first three seeds; 200 pictures that are never learnt from are asked. The plot is "
+        "`fit.png`.",
     ]
     plot(curves, RESULTS / "fit.png")
     parts += ["## Outside of the domain", elsewhere(manifest, models[0])]

@@ -9,7 +9,7 @@ import itertools
 import os
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -603,7 +603,7 @@ class Index:
 
         @contextmanager
         def opened(dataset: Dataset) -> Iterator[Fits]:
-            with _temporary(dataset, self.model_name, self._device) as index:
+            with _temporary(dataset, self._plain(), self._device) as index:
                 yield index.fits
 
         return Fits(self._store, self._plain, self.items, opened)
@@ -771,16 +771,18 @@ def trial(
 @contextmanager
 def _temporary(
     dataset: Dataset,
-    model: str,
+    model: str | Model,
     device: str | None,
     taught: Sequence[tuple[str, str, Fit, Mapping[str, Any]]] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Index]:
     """An index of a dataset, with fits of another one, that is removed when the block is left."""
-    with (
-        tempfile.TemporaryDirectory(prefix="mmsearch-eval-") as folder,
-        open_index(Path(folder) / "index", model, device=device) as index,
-    ):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmsearch-eval-"))) / "index"
+        if isinstance(model, str):
+            index = stack.enter_context(open_index(folder, model, device=device))
+        else:
+            index = stack.enter_context(Index(Store.create(folder, identity(model)), model))
         told: Callable[[Progress], None] | None = None
         if progress is not None:
             report, total = progress, len(dataset.records)

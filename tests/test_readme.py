@@ -85,7 +85,7 @@ def test_the_commands(home):
 
 def test_the_commands_for_clip_and_clap(home):
     """With small random models: their vectors mean nothing, and every command does what it says."""
-    _, production, _ = blocks("bash")
+    _, production, *_ = blocks("bash")
     said = call(home, "bash", "-ec", production)
     assert "10 audio" in said and "cat.jpg" in said and "pictures a second" in said
 

@@ -72,6 +72,9 @@ def evaluate(
     from mmsearch.search.rerank import names
 
     chain = names(rerank) if rerank is not None else None
+    for file in (report, per_query):  # told now, and not after minutes of asking
+        if file is not None and not file.absolute().parent.is_dir():
+            raise QueryError(f"there is no folder {file.absolute().parent} for {file}")
     if compare is not None:
         if model or index or fit_of or variants or per_query or trec:
             raise QueryError("--compare A B says what is measured: it goes with --split, --rerank, --report and --json")

@@ -147,4 +147,6 @@ def _cell(name: str, estimate: Estimate) -> str:
 def _figure(name: str, value: float) -> str:
     if not math.isfinite(value):
         return "–"
-    return f"{value:.0f}" if NAMED[name].is_rank else f"{100 * value:.1f}"
+    if NAMED[name].is_rank:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{100 * value:.1f}"

@@ -84,10 +84,6 @@ def fit(
                 pairs, name=name, split=split, fields=field or FIELDS, checks=check, force=force, seed=seed, told=told
             )
             slower = bool(opened.counts().structures) and any(one.installed for one in found)
-    if report is not None:
-        from mmsearch.evaluation.report import write_fits
-
-        write_fits(locate(index).name, {one.name: one.card for one in found}, report)
     if as_json:
         present.print_json({"fits": [{"name": one.name, "installed": one.installed, **one.card} for one in found]})
     else:
@@ -95,6 +91,10 @@ def fit(
             _show(one)
         if slower:
             print("Search in the directions of the fit is exact for now; `mmsearch optimize` makes it fast again.")
+    if report is not None:
+        from mmsearch.evaluation.report import write_fits
+
+        write_fits(locate(index).name, {one.name: one.card for one in found}, report)
     if not any(one.installed for one in found):
         raise typer.Exit(1)
 
@@ -106,7 +106,9 @@ def _manage(fits: Fits, what: str, value: Any, name: str | None, told: Any) -> s
             return f"{value} is in use"
         case "--undo":
             last, before = fits.undo(told=told)
-            return f"{last} is no longer in use; " + (f"{before} is again" if before else "the index has no fit")
+            others = [one.name for one in fits.kept() if one.active and one.name != before]
+            then = f"{before} is again" if before else "the index has no fit"
+            return f"{last} is no longer in use; " + (f"still in use: {', '.join(others)}" if others else then)
         case "--forget":
             fits.forget(value)
             return f"{value} is forgotten"
@@ -153,12 +155,23 @@ def _show(found: Outcome) -> None:
     Console(width=max(100, Console().width)).print(table)
     for line in _notes(found):
         print(line)
+    print(_decided(found))
+
+
+def _decided(found: Outcome) -> str:
+    from mmsearch.fitting.worth import SIGNIFICANT
+
+    held = found.learnt.held_out
     if found.installed:
-        print(f"The index uses it now, as {found.name}; `mmsearch fit --undo` goes back.")
+        return f"The index uses it now, as {found.name}; `mmsearch fit --undo` goes back."
+    if 0.5**held.groups >= SIGNIFICANT:
+        why = f"What was held out are {held.groups} independent groups, from which no gain can be told from luck"
+    elif held.p >= SIGNIFICANT:
+        why = f"It is not clearly better (p = {held.p:.2f})"
     else:
-        print(
-            f"It is not clearly better (p = {held.p:.2f}), so the index stays as it was; --force uses it all the same."
-        )
+        worse = [way for way, gains in held.gains.items() if gains["mrr"].high < 0]
+        why = f"{' and '.join(worse)} would get worse"
+    return f"{why}, so the index stays as it was; --force uses it all the same."
 
 
 def _method(method: str) -> str:
@@ -173,6 +186,8 @@ def _notes(found: Outcome) -> list[str]:
             f"Of the ten best answers to questions about anything, {10 * agreement['mixed']:.1f} stay as they were "
             f"({10 * agreement['alone']:.1f} with the fit alone)."
         )
+    if not agreement and not card["checks"]:
+        notes.append("What it does to questions of other things was not checked: --check DATASET does.")
     for name, one in card["checks"].items():
         for direction, figures in one["figures"].items():
             ways = ", ".join(f"{way} {100 * figures[way]['hit@1']:.1f}" for way in figures)

@@ -20,7 +20,9 @@ def kept_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for one in found:
         gains = one.get("held_out", {}).get("gains", {})
-        gained = ", ".join(f"{way} hit@10 {100 * figures['hit@10'][0]:+.1f}" for way, figures in gains.items())
+        gained = ", ".join(
+            f"{way} hit@10 {100 * figures['hit@10'][0]:+.1f}" for way, figures in gains.items() if "hit@10" in figures
+        )
         about = f"{one.get('media', '?'):,} {one.get('medium', 'media')}s" if isinstance(one.get("media"), int) else ""
         parts = [one.get("data"), about, one.get("method"), gained, one.get("made")]
         told = "; ".join(str(part) for part in parts if part)

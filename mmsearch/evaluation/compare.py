@@ -123,7 +123,7 @@ def compare(
     """
     pairs, warnings = {}, []
     for direction in dict.fromkeys((*a, *b)):
-        pair = _pair(a.get(direction), b.get(direction))
+        pair = _pair(a.get(direction), b.get(direction), texts or {})
         common = len(pair.asked) if pair else 0
         alone = sum(len(one[direction].asked) - common for one in (a, b) if direction in one)
         if alone:
@@ -143,15 +143,21 @@ def compare(
     )
 
 
-def _pair(a: Scores | None, b: Scores | None) -> _Pair | None:
+def _pair(a: Scores | None, b: Scores | None, texts: Mapping[str | None, str]) -> _Pair | None:
+    """The queries that both were asked: those of one id that say the same, for ids are numbers within a dataset."""
     if a is None or b is None:
         return None
     at = {id: number for number, id in enumerate(b.asked)}
-    there = [number for number, id in enumerate(a.asked) if id in at]
+    said = [[one.texts[n] if one.texts else texts.get(id) for n, id in enumerate(one.asked)] for one in (a, b)]
+    there = [n for n, id in enumerate(a.asked) if id in at and _alike(said[0][n], said[1][at[id]])]
     if not there:
         return None
     asked = tuple(a.asked[number] for number in there)
     return _Pair(asked, a.groups[there], _some(a, there), _some(b, [at[id] for id in asked]))
+
+
+def _alike(one: str | None, other: str | None) -> bool:
+    return one is None or other is None or one == other
 
 
 def _some(scores: Scores, numbers: Sequence[int]) -> Scores:

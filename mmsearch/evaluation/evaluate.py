@@ -123,11 +123,8 @@ def _run(
         # One more than `depth`, for the query's own item.
         ranking = index.searcher.rank(queries, judgements.target, depth + 1, rerank)
         lists, (scores,) = questions.answers(some, ranking.items, ranking.scores)
-        qrels = questions.qrels.part(some.start, some.stop)
-        part = judge(lists, qrels)
-        if len(undecided := tied(part, scores)):
-            names.settle(lists, scores, undecided)
-            part = judge(lists, qrels)
+        names.settle(lists, scores)
+        part = judge(lists, questions.qrels.part(some.start, some.stop))
         judged.append(part)
         found.append(scores[part.owner, part.ranks - 1])
         tops.append((names.of(lists[:, :keep]), scores[:, :keep].copy()))
@@ -145,14 +142,6 @@ def _run(
         groups(judgements.query, asked),
         truth.left_out(judgements),
     )
-
-
-def tied(judged: JudgedRun, scores: FloatArray) -> Ints:
-    """The queries `(s,)` of which a relevant item has the score of the item before or behind it."""
-    padded = np.pad(scores, ((0, 0), (1, 1)), constant_values=np.nan)
-    mine = padded[judged.owner, judged.ranks]
-    alike = (padded[judged.owner, judged.ranks - 1] == mine) | (padded[judged.owner, judged.ranks + 1] == mine)
-    return np.unique(judged.owner[alike])
 
 
 def groups(modality: Modality, asked: Sequence[Asked]) -> Ints:

@@ -101,14 +101,16 @@ class Names:
         self._places[numbers] = np.arange(len(numbers))
         self._ids = np.array([*truth.listed, ""], object)
 
-    def settle(self, lists: Ints, scores: FloatArray, queries: Ints) -> None:
-        """Put equal scores of some queries `(s,)` in the order of ids: that of adding is another one in every index.
+    def settle(self, lists: Ints, scores: FloatArray) -> None:
+        """Put items of equal scores in the order of their ids: that of adding is another one in every index.
+
+        Which of them are cut off at the end of a list is decided by the order of adding all the same.
 
         Args:
             lists: `(q, k)` numbers, best first; changed in place.
             scores: `(q, k)` of them.
-            queries: rows of both.
         """
+        queries = np.flatnonzero((scores[:, 1:] == scores[:, :-1]).any(axis=1))
         places = self._places[np.minimum(lists[queries], len(self._places) - 1)]
         order = np.lexsort((self._order[places], -scores[queries]), axis=-1)
         lists[queries] = np.take_along_axis(lists[queries], order, axis=1)

@@ -38,12 +38,14 @@ class Scores:
         groups: `(q,)`, the same number for queries that are no independent observations.
         ranks: `(q,)` of the first relevant item, infinite if none was found.
         columns: by name of the measure `(q,)`.
+        texts: what they ask with, in words; none where that is not known.
     """
 
     asked: tuple[str, ...]
     groups: Ints
     ranks: Floats
     columns: Mapping[str, Floats]
+    texts: tuple[str, ...] = ()
 
 
 def scores(evaluation: Evaluation) -> dict[str, Scores]:
@@ -126,6 +128,7 @@ def _scores(rows: list[Mapping[str, Any]]) -> Scores:
         np.array([int(row["group"]) for row in rows], np.int64),
         np.array([float(row["rank"] or np.inf) for row in rows], np.float64),
         {m.name: np.array([float(row[m.name]) for row in rows], np.float64) for m in SHARES},
+        tuple(str(row["text"]) for row in rows),
     )
 
 

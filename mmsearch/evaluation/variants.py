@@ -28,7 +28,7 @@ from mmsearch.errors import BridgeMissing, QueryError
 from mmsearch.evaluation.evaluate import groups
 from mmsearch.evaluation.judging import Ints, JudgedRun, join, judge
 from mmsearch.evaluation.measures import NAMED, Estimate, measure
-from mmsearch.evaluation.questions import Questions
+from mmsearch.evaluation.questions import Names, Questions
 from mmsearch.evaluation.truth import Truth
 from mmsearch.search.ways import Exact, Quantised
 from mmsearch.types import Modality
@@ -123,6 +123,7 @@ class _Direction:
         asked = truth.narrow(judgements)
         self._groups = groups(judgements.query, asked)
         self._questions = Questions(searcher, truth, asked, judgements.query, stored=stored)
+        self._names = Names(truth)
         self._present = [m for m in Modality if any(m in item.modalities for item in truth.listed.values())]
 
     def measure(self, seed: int, told: Callable[[str, int, int], None] | None) -> tuple[Variant, ...]:
@@ -136,7 +137,9 @@ class _Direction:
             part = self._questions.qrels.part(some.start, some.stop)
             truth: Ints | None = None
             for way in ways:
-                lists, _ = self._questions.answers(some, way.search(embedded, K + 1).items)
+                ranking = way.search(embedded, K + 1)
+                lists, (scores,) = self._questions.answers(some, ranking.items, ranking.scores)
+                self._names.settle(lists, scores)
                 truth = lists if truth is None else truth
                 judged[way.name].append(judge(lists, part))
                 shares[way.name] += _shares(lists, truth)

@@ -51,6 +51,8 @@ def read(path: Path) -> tuple[str, dict[str, Any], Fit]:
     try:
         said = json.loads(line)
         name, card, version = str(said["name"]), dict(said["card"]), said["version"]
+        if not isinstance(card.get("held_out", {}), dict):
+            raise ValueError("its figures are none")
     except (ValueError, TypeError, KeyError) as error:
         raise FitError(f"{path} is damaged: its card cannot be read") from error
     if version_of(content) != version:

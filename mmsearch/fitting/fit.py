@@ -117,7 +117,8 @@ class FittedHead:
         """Unit vectors `(n, dim)` float32 from vectors `(n, d)` without the fit and features `(n, f)` as stored.
 
         Without features, as of vectors that were imported, the fitted part is zero: such an item is found by what the
-        model knows without the fit.
+        model knows without the fit. Its vector is of unit norm like others, so that its score is the square root of
+        the model's share times the cosine: somewhat more than for an item of which the fit knows nothing good.
         """
         if not self._keeps_features:
             features = vectors

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mmsearch.errors import FitError
-from mmsearch.fitting.choose import FOLDS, THREADS, Choice, Told, choose, fit
+from mmsearch.fitting.choose import FOLDS, THREADS, Choice, Told, choose, fit, fitted_scores, mixed, plain_scores
 from mmsearch.fitting.fit import Fit
 from mmsearch.fitting.gather import head_for
 from mmsearch.fitting.worth import Bonus, Worth, worth
@@ -71,6 +71,7 @@ def learn(
     model: Model,
     medium: Modality,
     *,
+    current: Fit | None = None,
     seed: int = 0,
     told: Told | None = None,
 ) -> Learnt:
@@ -80,6 +81,7 @@ def learn(
         pairs: media of one kind, and their texts.
         model: that their features are of.
         medium: image or audio.
+        current: the fit that is in use, which the new one must beat; it may have learnt from what is held out.
         seed: of all that is drawn.
         told: what is being done, how much of it is done, and of how much.
 
@@ -89,22 +91,22 @@ def learn(
     _check(pairs, medium)
     # With one thread to a product the same pairs give the same bits on any number of cores; folds run side by side.
     with threadpool_limits(1, "blas"):
-        return _learnt(pairs, model, medium, seed, told)
+        return _learnt(pairs, model, medium, current, seed, told)
 
 
-def _learnt(pairs: Paired, model: Model, medium: Modality, seed: int, told: Told | None) -> Learnt:
+def _learnt(pairs: Paired, model: Model, medium: Modality, current: Fit | None, seed: int, told: Told | None) -> Learnt:
     order = np.random.default_rng(seed).permutation(len(pairs.media))
     held = min(MOST_HELD_OUT, max(FEWEST // FOLDS, round(HELD_OUT * len(order))))
     asked, train = pairs.part(order[:held]), pairs.part(order[held:])
     choice = choose(train, seed=seed, told=told)
     if told is not None:
         told("measuring", 0, 1)
-    settings, extra = choice.settings, tag_bonus(model, asked, medium)
-    found = worth(asked, fit(train, settings, seed), settings.weight, medium, extra, seed)
+    settings, before = choice.settings, _before(model, asked, medium, current)
+    found = worth(asked, fit(train, settings, seed), settings.weight, medium, before, seed)
 
     def learnt(n: int) -> Worth:
         maps = fit(train.part(np.arange(n)), replace(settings, epochs=0), seed)
-        return worth(asked, maps, settings.weight, medium, extra, seed)
+        return worth(asked, maps, settings.weight, medium, before, seed)
 
     sizes = [n for n in CURVE if n < len(train.media)] + [len(train.media)]
     with ThreadPoolExecutor(THREADS, "mmsearch-fit") as pool:
@@ -115,6 +117,15 @@ def _learnt(pairs: Paired, model: Model, medium: Modality, seed: int, told: Told
     encoders = {str(m): (head.encoders[m], versions[head.encoders[m]]) for m in (Modality.TEXT, medium)}
     made = Fit(head.space.name, head.space.version, medium, encoders, settings, media, texts)
     return Learnt(made, choice, found, curve, len(pairs.media), len(pairs.texts))
+
+
+def _before(model: Model, pairs: Paired, medium: Modality, current: Fit | None) -> Bonus:
+    """What the index adds to the scores of pairs that the plain model gives them."""
+    if current is None:
+        return tag_bonus(model, pairs, medium)
+    plain = plain_scores(pairs)
+    change = mixed(plain, fitted_scores((current.media, current.texts), pairs), current.settings.weight) - plain
+    return change, change
 
 
 def tag_bonus(model: Model, pairs: Paired, medium: Modality) -> Bonus:

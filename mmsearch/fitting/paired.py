@@ -66,8 +66,14 @@ class Paired:
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """For each medium `(n,)` the number of its group: those that a text joins, a label say, are not independent."""
+        """For each medium `(n,)` the number of its group: those that a text joins, a label say, are not independent.
+
+        A text joins no medium that has a text of its own beside it.
+        """
         texts, media = self.edges.T
+        is_own = np.bincount(texts, minlength=len(self.texts))[texts] == 1
+        apart = np.bincount(media, is_own, minlength=len(self.media)) > 0
+        texts, media = texts[~apart[media]], media[~apart[media]]
         group = np.arange(len(self.media))
         while True:
             of_texts = np.full(len(self.texts), len(self.media), np.int64)

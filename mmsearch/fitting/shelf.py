@@ -11,13 +11,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mmsearch.errors import FitError
 from mmsearch.fitting.agreement import agreement
 from mmsearch.fitting.files import read, write
 from mmsearch.fitting.fit import Fit, head_of
-from mmsearch.fitting.gather import Gatherer
+from mmsearch.fitting.gather import Gatherer, head_for
 from mmsearch.fitting.install import add_rows
-from mmsearch.fitting.learn import Learnt, learn, tag_bonus
+from mmsearch.fitting.learn import MOST_HELD_OUT, Learnt, learn, tag_bonus
 from mmsearch.fitting.matching import FIELDS, texts_of
 from mmsearch.fitting.worth import Worth, worth
 from mmsearch.store import fits as catalog
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from mmsearch.store.store import Store
     from mmsearch.store.writer import Writer
     from mmsearch.types import Item, Modality
+
+
+PATIENCE_SECONDS = 60.0  # for another writer, when what was learnt is put to use
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +112,27 @@ class Fits:
         """
         from mmsearch.evaluation.datasets import LEARNED, MEASURED
 
+        with self._store.writer(wait=wait):
+            pass  # told now that another process is writing, and not after minutes of learning
         dataset, about = _opened(pairs, split, LEARNED)
         checked = [_opened(check, None, MEASURED)[0] for check in checks]
         outcomes, refused = [], list[FitError]()
         with self._store.view() as view:
             found, absent = texts_of(view, self._items, dataset, fields)
             names = _names(name or about.get("data") or "own", list(found))
-            started = time.perf_counter()
+            started, said = time.perf_counter(), () if dataset is None else dataset.warnings
             for medium, texts in found.items():
                 try:
                     gathered = Gatherer(view, self._model(), told).pairs(medium, texts)
-                    learnt = learn(gathered.pairs, self._model(), medium, seed=seed, told=told)
+                    current = self._used(head_for(self._model(), medium).space.name, medium)
+                    learnt = learn(gathered.pairs, self._model(), medium, current=current, seed=seed, told=told)
                 except FitError as error:  # three sounds among a thousand pictures
                     refused.append(error)
                     continue
                 worths, untold = self._checked(learnt.fit, checked)
                 card = {
                     **about, **learnt.to_json(), "model": self._model().name, "made": date.today().isoformat(),
-                    "seed": seed, "warnings": [*absent, *gathered.warnings, *untold],
+                    "seed": seed, "warnings": [*said, *absent, *gathered.warnings, *untold],
                     "agreement": agreement(view, self._model(), learnt.fit),
                     "checks": {name: one.to_json() for name, one in worths.items()},
                     "seconds": round(time.perf_counter() - started, 1),
@@ -134,10 +142,10 @@ class Fits:
             raise refused[0]
         for *_, card in outcomes:
             card["warnings"] += [f"left out: {error}" for error in refused]
-        return tuple(self._keep(*one, force=force, wait=wait, told=told) for one in outcomes)
+        return tuple(self._keep(*one, force=force, wait=max(wait, PATIENCE_SECONDS), told=told) for one in outcomes)
 
     def measure(self, fit: Fit, dataset: Dataset) -> Worth:
-        """What a fit is worth on a dataset whose media this index holds.
+        """What a fit is worth on a dataset whose media this index holds; on some of them where there are many.
 
         Raises:
             FitError: the index does not hold them, or the fit is for another model.
@@ -148,7 +156,8 @@ class Fits:
             texts = texts_of(view, self._items, dataset)[0].get(fit.medium)
             if texts is None:
                 raise FitError(f"{dataset.name} has no {fit.medium} with a text")
-            pairs = Gatherer(view, model).pairs(fit.medium, texts).pairs
+            some = np.random.default_rng(0).permutation(list(texts))[:MOST_HELD_OUT]  # scores are held all at once
+            pairs = Gatherer(view, model).pairs(fit.medium, {id_: texts[id_] for id_ in np.sort(some).tolist()}).pairs
         maps = (fit.media, fit.texts)
         return worth(pairs, maps, fit.settings.weight, fit.medium, tag_bonus(model, pairs, fit.medium))
 
@@ -245,7 +254,8 @@ class Fits:
     def _keep(
         self, name: str, learnt: Learnt, card: Mapping[str, Any], *, force: bool, wait: float, told: Told | None
     ) -> Outcome:
-        good = learnt.held_out.gained or force
+        is_used = any(one.active and (one.space, one.medium, one.version) == _key(learnt.fit) for one in self.kept())
+        good = learnt.held_out.gained or force or is_used
         if good:
             name = self.put(name, learnt.fit, card, wait=wait, told=told)
         return Outcome(name, learnt, good, card)
@@ -259,6 +269,11 @@ class Fits:
         model = self._model()
         fit = Fit.parse(catalog.content(self._store.query, one.id))
         add_rows(self._store, writer, model, head_of(model, fit), told)
+
+    def _used(self, space: str, medium: Modality) -> Fit | None:
+        """The fit of a space and a medium that is in use."""
+        used = (one.name for one in self.kept() if (one.space, one.medium) == (space, medium) and one.active)
+        return next(map(self.get, used), None)
 
     def _named(self, name: str) -> Kept:
         found = {one.name: one for one in self.kept()}

@@ -25,6 +25,7 @@ CUTS = (1, 5, 10)
 WAYS = ("before", "fit alone", "after")
 """As the index answers without the fit; with the fitted part alone; with both, as it answers with the fit."""
 PERMUTATIONS = 9_999
+SIGNIFICANT = 0.05
 NEGLIGIBLE = np.float32(1e-6)  # differences of scores below are rounding
 
 
@@ -46,6 +47,7 @@ class Worth:
         texts: how many were ranked.
         figures: hit@K and MRR, by direction, way and name, such as `["text->image"]["after"]["hit@10"]`.
         gains: by direction and name, `after` less `before`.
+        groups: how many of the media are independent observations; with four nothing can be told from luck.
         p: that media and texts would gain as much by chance, in the mean of MRR over both directions: one-sided paired
             randomisation test over groups (Smucker, Allan, Carterette, CIKM 2007).
     """
@@ -54,12 +56,13 @@ class Worth:
     texts: int
     figures: Mapping[str, Mapping[str, Mapping[str, float]]]
     gains: Mapping[str, Mapping[str, Gain]]
+    groups: int
     p: float
 
     @property
     def gained(self) -> bool:
-        """Whether it is better with the fit, and not by chance (p < .05)."""
-        return self.p < 0.05
+        """Whether it is better with the fit, not by chance (p < .05), and in no direction clearly worse."""
+        return self.p < SIGNIFICANT and all(of_it["mrr"].high >= 0 for of_it in self.gains.values())
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -67,7 +70,14 @@ class Worth:
             direction: {name: [gain.value, gain.low, gain.high] for name, gain in of_it.items()}
             for direction, of_it in self.gains.items()
         }
-        return {"media": self.media, "texts": self.texts, "figures": self.figures, "gains": gains, "p": self.p}
+        return {
+            "media": self.media,
+            "texts": self.texts,
+            "figures": self.figures,
+            "gains": gains,
+            "groups": self.groups,
+            "p": self.p,
+        }
 
 
 def worth(
@@ -88,7 +98,7 @@ def worth(
         adapters: of media and texts.
         weight: of the fitted part.
         medium: of the media.
-        bonus: what rerankers that are on without the fit add to its scores `(m, n)`, where texts ask, where media do.
+        bonus: what rerankers, or another fit, add without this one to scores `(m, n)`, where texts ask, where media do.
         seed: of the resampling.
     """
     plain, fitted = plain_scores(pairs), fitted_scores(adapters, pairs)
@@ -111,9 +121,8 @@ def worth(
         for name in columns["after"]:
             change = columns["after"][name] - columns["before"][name]
             gains[direction][name] = _gain(change, owner, seed)
-    return Worth(
-        len(pairs.media), len(pairs.texts), figures, gains, _luck(found["after"], found["before"], pairs, seed)
-    )
+    luck = _luck(found["after"], found["before"], pairs, seed)
+    return Worth(len(pairs.media), len(pairs.texts), figures, gains, int(pairs.groups.max()) + 1, luck)
 
 
 def _columns(found: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

@@ -109,7 +109,9 @@ def test_undo_and_use(run, fitted):
 
 
 def test_several_fits(run, fitted, made):
-    assert run(made / "colours.json", "--seed", "1", "--name", "again").exit_code == 0
+    said = run(made / "colours.json", "--seed", "1", "--name", "again")
+    assert said.exit_code == 1 and "not clearly better" in said.stdout  # than the one that is in use
+    assert run(made / "colours.json", "--seed", "1", "--name", "again", "--force").exit_code == 0
     assert [line.split(":")[0] for line in run("--list").stdout.splitlines()] == ["colours", "again (in use)"]
     assert run("--undo").stdout == "again is no longer in use; colours is again\n"
     assert run("--forget", "again").stdout == "again is forgotten\n"

@@ -1,6 +1,7 @@
 """Two systems over the same queries."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,3 +94,16 @@ def test_json_and_repeats():
     found = json.loads(made[0])
     assert list(found) == ["names", "queries", "differences", "fallen", "warnings"]
     assert found["differences"][0]["measure"] == "hit@1"
+
+
+def test_queries_of_one_id_that_say_something_else_are_no_pair():
+    """Ids are numbers within a dataset: those of another split name other captions."""
+    a, b = system(0, 0.3)["text->image"], system(1, 0.8)["text->image"]
+    mine = tuple(f"caption {n}" for n in range(QUERIES))
+    theirs = tuple(text if n < 10 else f"another {text}" for n, text in enumerate(mine))
+    sides = {"text->image": replace(a, texts=mine)}, {"text->image": replace(b, texts=theirs)}
+    found = compare(*sides, ("a", "b"))
+    assert found.queries == {"text->image": 10}
+    assert found.warnings == ("text->image: queries that only one of the two was asked are left out: 100",)
+    known = dict(zip(a.asked, theirs, strict=True))
+    assert compare({"text->image": a}, sides[0], ("a", "b"), texts=known).queries == {"text->image": 10}

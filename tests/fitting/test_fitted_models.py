@@ -94,5 +94,6 @@ def test_bridged_ways_go_on_between_the_spaces_themselves(pair, monkeypatch):
 def test_learning_again_with_a_fit_in_use_starts_from_what_the_model_knows(pair):
     (first,) = pair.fits.learn(name="one")
     (second,) = pair.fits.learn(name="two")
+    assert second.installed
     assert second.learnt.fit.version == first.learnt.fit.version
     assert second.name == "one" and [one.name for one in pair.fits.kept()] == ["one"]

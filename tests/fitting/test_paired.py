@@ -77,6 +77,7 @@ def test_the_first_medium_of_a_text():
 
 def test_media_that_a_text_joins_are_one_group():
     side = Side(np.zeros((5, 2), np.float32), np.zeros((5, 2), np.float32))
-    edges = np.array([(0, 0), (0, 3), (1, 3), (1, 4), (2, 1), (3, 2), (4, 2)])
-    groups = Paired(side, side, edges).groups
-    assert groups.tolist() == [0, 1, 2, 0, 0]
+    labels = np.array([(0, 0), (0, 3), (1, 3), (1, 4), (2, 1), (3, 2), (4, 2)])
+    assert Paired(side, side, labels).groups.tolist() == [0, 1, 2, 0, 0]
+    captions_and_a_label = np.array([(0, 0), (1, 1), (2, 2), (3, 3), *((4, medium) for medium in range(5))])
+    assert Paired(side, side, captions_and_a_label).groups.tolist() == [0, 1, 2, 3, 4]

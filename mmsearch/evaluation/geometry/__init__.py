@@ -145,7 +145,7 @@ class _Look:
         space, vectors = self._searcher.vectors(self._questions(run, asked, own), run.target)
         shards = self._view.snapshot().of("vectors", space.name, space.version, run.target)
         table = cosines(self._view, shards, vectors, ids)
-        return scores(*split(table, ids, relevant, own))
+        return scores(*split(table, ids, relevant, own, frozenset(others)))
 
     def merged(self, runs: Sequence[Run]) -> list[Merged]:
         """What each modality is answered with."""

@@ -63,7 +63,11 @@ def _read(by_id: Mapping[int, Shard], places: Sequence[tuple[int, int]]) -> Floa
 
 
 def split(
-    table: FloatArray, ids: Sequence[str], right: Sequence[Collection[str]], own: Sequence[str | None]
+    table: FloatArray,
+    ids: Sequence[str],
+    right: Sequence[Collection[str]],
+    own: Sequence[str | None],
+    drawn: Collection[str],
 ) -> tuple[FloatArray, FloatArray]:
     """The scores `(n,)` and `(m,)` of right and of wrong pairs.
 
@@ -72,13 +76,15 @@ def split(
         ids: of the n items.
         right: for each question the ids of its right answers.
         own: for each question the item that it is itself, which is neither.
+        drawn: ids of the items that stand for all others: right answers to other questions are no fair sample.
     """
     places = {id: place for place, id in enumerate(ids)}
     is_right, is_other = np.zeros(table.shape, bool), ~np.isnan(table)
+    is_drawn = np.array([id in drawn for id in ids], bool)
     for row, (answers, itself) in enumerate(zip(right, own, strict=True)):
         inside: NDArray[np.int64] = np.array([places[id] for id in answers if id in places], np.int64)
         is_right[row, inside] = is_other[row, inside]
         is_other[row, inside] = False
         if itself in places:
             is_other[row, places[itself]] = False
-    return table[is_right], table[is_other]
+    return table[is_right], table[is_other & is_drawn]
