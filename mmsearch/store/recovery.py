@@ -11,6 +11,7 @@ from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -48,21 +49,25 @@ def recover(engine: Engine, folder: Path) -> dict[Group, Active]:
                 handle.truncate(end)
         if not sealed:
             made[group] = Active(id_, path, rows, crc or 0)
-    sweep(engine, folder)
+    sweep(folder, named(engine, folder))
     _remove(folder, f"{structures.SUFFIX}.new", set())
     return made
 
 
-def sweep(engine: Engine, folder: Path) -> set[Path]:
-    """Remove files of shards and structures that the catalog does not name; the files of shards that it does."""
-    named = {}
+def named(engine: Engine, folder: Path) -> dict[str, set[Path]]:
+    """The files that the catalog names, by their suffix."""
+    found = {}
     with engine.connect() as connection:
-        for table in ("shards", "structures"):
+        for table, suffix in (("shards", ".vec"), ("structures", structures.SUFFIX)):
             files = connection.exec_driver_sql(f"SELECT file FROM {table}").scalars()
-            named[table] = {folder / file for file in files}
-    _remove(folder, ".vec", named["shards"])
-    _remove(folder, structures.SUFFIX, named["structures"])
-    return named["shards"]
+            found[suffix] = {folder / file for file in files}
+    return found
+
+
+def sweep(folder: Path, kept: Mapping[str, set[Path]]) -> None:
+    """Remove files of shards and structures that are not among those that the catalog names."""
+    for suffix, files in kept.items():
+        _remove(folder, suffix, files)
 
 
 def _remove(folder: Path, suffix: str, named: set[Path]) -> None:

@@ -245,8 +245,10 @@ class Writer:
                 made = change(connection.exec_driver_sql)
                 connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
             self._unsettled = False
-            named = recovery.sweep(self._engine, self._folder)
-            self._active = {group: active for group, active in self._active.items() if active.path in named}
+            kept = recovery.named(self._engine, self._folder)
+            self._active = {group: active for group, active in self._active.items() if active.path in kept[".vec"]}
+            with suppress(OSError):  # the change is made; what cannot be removed now, the next writer removes
+                recovery.sweep(self._folder, kept)
         return made
 
     def _settle(self) -> None:
