@@ -10,6 +10,7 @@ from random import Random
 
 from mmsearch.captions.inflection import participle, plural, third_person, with_article
 from mmsearch.captions.words import Words, installed
+from mmsearch.errors import MissingExtra
 
 GRAMMAR = Path(__file__).with_name("grammar.txt")
 RECIPE = 1  # raised whenever the same grammar, words and seed would give other captions
@@ -76,6 +77,14 @@ def grammar() -> Lists:
         elif line and not line.startswith("#"):
             lists[name].append(line)
     return {name: tuple(lines) for name, lines in lists.items()}
+
+
+def bank_if_installed(count: int, seed: int = 0) -> tuple[str, ...]:
+    """A bank; an empty one where a package whose names it takes is not installed."""
+    try:
+        return bank(count, seed)
+    except MissingExtra:
+        return ()
 
 
 def _expand(name: str, lists: Lists, draw: Random) -> str:

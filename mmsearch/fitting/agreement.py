@@ -30,7 +30,8 @@ def agreement(view: View, model: Model, fit: Fit) -> dict[str, float] | None:
     """
     from mmsearch import captions
 
-    if not captions.installed():
+    kinds = captions.bank_if_installed(2 * QUESTIONS)
+    if not kinds:
         return None
     head = head_for(model, fit.medium)
     kept = ("features", head.encoders[fit.medium]) if head.keeps_features else ("vectors", head.space.name)
@@ -43,7 +44,6 @@ def agreement(view: View, model: Model, fit: Fit) -> dict[str, float] | None:
     if len(items) <= 2 * DEPTH:
         return None
     some = np.sort(np.random.default_rng(0).permutation(items)[:ITEMS])
-    kinds = captions.bank(2 * QUESTIONS)
     questions = kinds[0 if fit.medium is Modality.IMAGE else 1 :: 2]
     pairs = Gatherer(view, model).asked(fit.medium, some.tolist(), questions)
     plain, alone = plain_scores(pairs), fitted_scores((fit.media, fit.texts), pairs)

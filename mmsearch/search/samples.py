@@ -79,7 +79,7 @@ class Samples:
 def _captions(seed: int) -> list[str]:
     from mmsearch import captions
 
-    return list(captions.bank(MOST, seed)) if captions.installed() else []
+    return list(captions.bank_if_installed(MOST, seed))
 
 
 def _drawn(texts: Sequence[str], seed: int) -> list[str]:

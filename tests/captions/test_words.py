@@ -45,6 +45,14 @@ def test_a_missing_package_is_named(package, monkeypatch):
         captions.bank(10)
 
 
+def test_where_a_package_is_missing_a_bank_may_be_empty(monkeypatch):
+    """A base install tunes and fits without made captions."""
+    assert captions.bank_if_installed(10) == captions.bank(10)
+    monkeypatch.setattr(words, "find_spec", lambda name: None)
+    words.installed.cache_clear()
+    assert captions.bank_if_installed(10) == ()
+
+
 def test_a_package_of_another_make_is_named(monkeypatch):
     monkeypatch.setattr(words, "_file", lambda package, path: ["OTHER = ['a']"])
     words.installed.cache_clear()
