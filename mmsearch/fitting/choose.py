@@ -116,10 +116,10 @@ def choose(pairs: Paired, *, seed: int = 0, told: Told | None = None) -> Choice:
     dim = LARGE_DIM if large else DIM
     grid = [Settings(*values, dim, 0.0) for values in product(POWERS, MEDIA_SHRINKAGE, TEXT_SHRINKAGE)]
     with ThreadPoolExecutor(THREADS, "mmsearch-fit") as pool:
-        closed = _joined(told_of(pool.map(lambda fold: fold.tried(grid), folds), "choosing the strength", folds, told))
+        closed = _joined(_told_of(pool.map(lambda fold: fold.tried(grid), folds), "choosing the strength", folds, told))
         best, epochs = _best(closed), most_epochs(len(pairs.media))
         moving = pool.map(lambda fold: fold.moved(best, epochs, seed), folds)
-        found = list(told_of(moving, "refining", folds, told))
+        found = list(_told_of(moving, "refining", folds, told))
     closed |= _joined(still for still, _ in found)
     refined = _joined(moved for _, moved in found)
     best, moved = _best(closed), _best(refined)
@@ -171,7 +171,7 @@ class _Fold:
         }
 
 
-def told_of(results: Iterator[T], what: str, of: Sequence[object], told: Told | None) -> Iterator[T]:
+def _told_of(results: Iterator[T], what: str, of: Sequence[object], told: Told | None) -> Iterator[T]:
     """Results as they come, told one by one."""
     for number, result in enumerate(results):
         if told is not None:

@@ -141,8 +141,8 @@ def head_of(model: Model, fit: Fit) -> FittedHead:
     if head is None:
         raise FitError(f"the fit is for the space {fit.space}, which the model {model.name} has not")
     versions = {encoder.name: encoder.version for encoder in model.encoders}
-    now = {modality: (head.encoders.get(Modality(modality)), None) for modality in fit.encoders}
-    found = {modality: (name, versions.get(str(name))) for modality, (name, _) in now.items()}
+    names = {modality: head.encoders.get(Modality(modality), "") for modality in fit.encoders}
+    found = {modality: (name, versions.get(name)) for modality, name in names.items()}
     if head.space.version != fit.space_version or found != dict(fit.encoders):
         raise FitError(
             f"the fit was made with another version of {fit.space}, whose features differ; fit again with the pairs"

@@ -63,9 +63,7 @@ def measures(evaluation: Evaluation) -> str:
     head = ["", *(direction(result.run.query, result.run.target) for result in results)]
     rows = [["questions", *(f"{result.queries:,}" for result in results)]]
     for name in results[0].measures:
-        label, _, other = (NAMED[name].label or name).partition(" (")
-        named = escaped(label) + (f" <small>({escaped(other)}</small>" if other else "")
-        rows.append([named, *(_estimate(name, result.measures[name]) for result in results)])
+        rows.append([label(name), *(_estimate(name, result.measures[name]) for result in results)])
     return table(head, rows, "figures")
 
 

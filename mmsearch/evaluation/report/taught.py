@@ -30,7 +30,7 @@ def sections(name: str, card: Mapping[str, Any], *, alone: bool = True) -> Itera
 
 def _sections(card: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "gains", "The gain", _gains(card["medium"], card["held_out"])
-    curve = {int(size): one["figures"] for size, one in card["curve"].items()}
+    curve = learning.curve_of(card)
     if len(curve) > 1:
         yield "learning", "The learning curve", learning.charts(curve)
     yield "elsewhere", "Elsewhere", _elsewhere(card)
