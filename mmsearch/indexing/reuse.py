@@ -12,6 +12,7 @@ from mmsearch.errors import MediaError
 from mmsearch.indexing.jobs import ItemDraft, SegmentDraft
 from mmsearch.indexing.plan import has_records
 from mmsearch.media.formats import format_of
+from mmsearch.store import tags
 from mmsearch.store.changes import FileState, Move
 from mmsearch.types import Modality
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.indexing.jobs import FileJob
+    from mmsearch.store.reading import Row
     from mmsearch.store.shard import Group
     from mmsearch.store.store import KnownFile, Store
 
@@ -91,7 +93,7 @@ class Reuse:
         )
         for row in sorted(self._store.hydrate([id_ for (id_,) in owned]).values(), key=lambda row: row.segment_id):
             if row.item_id not in items:
-                metadata = json.loads(row.metadata) if has_records(job.state.path) else dict(job.metadata)
+                metadata = self._own(row) if has_records(job.state.path) else dict(job.metadata)
                 items[row.item_id] = ItemDraft(properties=row.properties, metadata=metadata)
             segments[row.segment_id] = SegmentDraft(
                 Modality(row.modality), row.start, row.end, row.excerpt, row.page, row.time
@@ -108,3 +110,23 @@ class Reuse:
             segments[segment_id].rows[shard.group] = np.array(shard.matrix[offset])
         unchanged = self._store.file(other.root_id, other.path) == other
         return list(items.values()) if unchanged and all(made.rows for made in segments.values()) else []
+
+    def _own(self, row: Row) -> dict[str, Any]:
+        """The metadata of a record without tags: what was classified is the other item."""
+        ((found,),) = self._store.query("SELECT tags FROM items WHERE id = ?", (row.item_id,))
+        return tags.own(json.loads(row.metadata), json.loads(found or "{}"))
+
+
+class Afresh(Reuse):
+    """Where there is no index to look into: everything is encoded."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def move(self, job: FileJob, state: FileState) -> Move | None:
+        """None."""
+        return None
+
+    def copy(self, state: FileState, job: FileJob) -> list[ItemDraft] | None:
+        """None."""
+        return None

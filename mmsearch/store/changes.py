@@ -91,10 +91,23 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Annotate:
-    """Replace the metadata of the items of a file."""
+    """Replace the metadata of the items of a file; tags stay, but for those whose names are among them."""
 
     file_id: int
     metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Write metadata that were found out, and not given by the user, whose own fields of the same names stay.
+
+    Attributes:
+        fields: the names that are written; where the user has `x`, neither `x` nor `x_probability` is.
+        values: by item id, JSON values of these fields, or None: then the item loses what it had.
+    """
+
+    fields: tuple[str, ...]
+    values: Mapping[int, tuple[Any, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +127,4 @@ class Remove:
     file_ids: tuple[int, ...] = ()
 
 
-Change: TypeAlias = Put | Move | Annotate | Applied | Remove
+Change: TypeAlias = Put | Move | Annotate | Tag | Applied | Remove

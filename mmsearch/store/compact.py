@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import covers, database, structures
+from mmsearch.store import covers, database, fulltext, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 from mmsearch.store.store import Store
@@ -236,6 +236,8 @@ class _Compaction:
             cursor = connection.cursor()
             free, pages = (cursor.execute(f"PRAGMA {of}").fetchone()[0] for of in ("freelist_count", "page_count"))
             if changed or free > DEAD_SHARE * pages:
+                for table in (fulltext.SEGMENTS, fulltext.ITEMS):  # words of what was removed stay until then
+                    cursor.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
                 cursor.execute("VACUUM")
         finally:
             connection.close()

@@ -6,6 +6,8 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.store import fulltext
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,6 +16,7 @@ COLUMNS = {
     "items": ("id", "key", "file_id", "width", "height", "seconds", "characters", "taken", "metadata", "pages"),
     "segments": ("id", "item_id", "modality", "start", '"end"', "excerpt", "page", "time_start", "time_end"),
     "rows": ("shard_id", '"offset"', "segment_id"),
+    fulltext.ITEMS: ("rowid", "name", "metadata"),
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import fit_checks, fits, migrations, structures
+from mmsearch.store import backgrounds, chains, fit_checks, fits, fulltext, migrations, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.prune import Prune
 from mmsearch.store.shard import Group
@@ -73,6 +73,7 @@ class Mending:
                 f"the catalog of {self._folder} does not tell any more which model it is for: nothing can be salvaged "
                 "from it; index the media again into a new folder"
             )
+        self.said += fulltext.cure(self._sql)  # before anything is removed from it
         self._straighten()
         self._prune.dangling()
         if self._sql("DELETE FROM meta WHERE key = 'salvaged'").rowcount:
@@ -100,6 +101,8 @@ class Mending:
         for id_, why in structures.problems(self._sql, self._folder):
             structures.drop(self._sql, id_)
             self.said.append(f"{why}: it was left out, and `mmsearch optimize` makes it anew")
+        self.said += chains.cure(self._sql)
+        self.said += backgrounds.cure(self._sql)
         return lost, again
 
     def _straighten(self) -> None:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import IndexTooNew
-from mmsearch.store import schema
+from mmsearch.store import backgrounds, fulltext, schema, tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -86,9 +86,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "card TEXT NOT NULL, content BLOB NOT NULL)",
         "CREATE UNIQUE INDEX fits_active ON fits (space, medium) WHERE active <> 0",
     ),
+    (
+        "CREATE TABLE chains (asked TEXT NOT NULL, target TEXT NOT NULL, space TEXT NOT NULL, version TEXT NOT NULL, "
+        "chain TEXT NOT NULL, card TEXT NOT NULL, PRIMARY KEY (asked, target, space, version)) WITHOUT ROWID",
+    ),
+    fulltext.MIGRATION,
+    tags.MIGRATION,
+    backgrounds.MIGRATION,
 )
 
 FORMAT = len(MIGRATIONS)
+WITHOUT_WORDS = MIGRATIONS.index(fulltext.MIGRATION)  # the last format that had no full text
 MODEL = "SELECT value FROM meta WHERE key = 'model'"
 
 
@@ -123,7 +131,8 @@ def layout(sql: Callable[[str], Iterable[Any]]) -> int | None:
 
 def _columns(sql: Callable[[str], Iterable[Any]]) -> dict[str, frozenset[str]]:
     return {
-        table: frozenset(name for _, name, *_ in sql(f"PRAGMA table_info({table})")) for table in schema.metadata.tables
+        table: frozenset(name for _, name, *_ in sql(f"PRAGMA table_info({table})"))
+        for table in (*schema.metadata.tables, *fulltext.SHADOWS)
     }
 
 
@@ -144,6 +153,8 @@ def migrate(connection: Connection) -> None:
     for statements in MIGRATIONS[found:]:
         for statement in statements:
             connection.exec_driver_sql(statement)
+    if found <= WITHOUT_WORDS < FORMAT:
+        fulltext.fill(connection.exec_driver_sql)
     connection.exec_driver_sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('written_by', ?)", (_version(),))
     connection.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
 

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmsearch.store import tags
 from mmsearch.store.fits import BASE
 from mmsearch.types import Modality
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 TEXTS = (
-    "SELECT id, CAST(key AS BLOB), CAST(taken AS BLOB), CAST(metadata AS BLOB) FROM items",
+    "SELECT id, CAST(key AS BLOB), CAST(taken AS BLOB), CAST(metadata AS BLOB), CAST(tags AS BLOB) FROM items",
     "SELECT item_id, CAST(excerpt AS BLOB), CAST(modality AS BLOB) FROM segments",
 )
 NO_OBJECT = "CASE WHEN json_valid(metadata) THEN json_type(metadata) <> 'object' ELSE 1 END"
@@ -41,6 +42,7 @@ DANGLING = (
     ),
     ("files of folders that are not known any more", "DELETE FROM files WHERE root_id NOT IN (SELECT id FROM roots)"),
     ("metadata files of such folders", "DELETE FROM sidecars WHERE root_id NOT IN (SELECT id FROM roots)"),
+    ("records of tags that cannot be read", f"UPDATE items SET tags = NULL WHERE {tags.UNREADABLE}"),
     ("segments of no item", "DELETE FROM segments WHERE item_id NOT IN (SELECT id FROM items)"),
     ("rows of no segment", "DELETE FROM rows WHERE segment_id NOT IN (SELECT id FROM segments)"),
     (

@@ -125,6 +125,24 @@ class Reading(ABC):
             }
         return found
 
+    def segments_of(self, item_ids: Sequence[int], shard_ids: Sequence[int]) -> list[tuple[int, int, int, int]]:
+        """(item, segment, shard, offset) of all segments of items that lie within those shards, in order of segment."""
+        found: list[tuple[int, int, int, int]] = []
+        for some in _chunks(item_ids):
+            found += self.query(
+                'SELECT s.item_id, s.id, r.shard_id, r."offset" FROM segments s JOIN rows r ON r.segment_id = s.id '
+                f"WHERE s.item_id IN ({_marks(some)}) AND r.shard_id IN ({_marks(shard_ids)}) ORDER BY s.id",
+                (*some, *shard_ids),
+            )
+        return found
+
+    def items_of(self, segment_ids: Sequence[int]) -> dict[int, int]:
+        """Item ids by segment id; those that are gone are left out."""
+        found: dict[int, int] = {}
+        for some in _chunks(segment_ids):
+            found |= dict(self.query(f"SELECT id, item_id FROM segments WHERE id IN ({_marks(some)})", some))
+        return found
+
     def hydrate(self, segment_ids: Sequence[int]) -> dict[int, Row]:
         """Everything the catalog knows of these segments, by segment id; those that are gone are left out."""
         found: dict[int, Row] = {}

@@ -161,7 +161,7 @@ def _rows(old: sqlite3.Connection, new: Connection, table: str, names: str) -> I
         case "meta":
             for key in ("version", "model", "written_by", "settled"):
                 yield from _some(old, f"SELECT {names} FROM meta WHERE key = ?", (key,))
-        case "sidecars" | "covered" | "settings":  # what is lost is applied again, or searched exactly
+        case "sidecars" | "covered" | "settings" | "chains" | "banks" | "backgrounds":  # what is lost is made anew
             yield from _some(old, f"SELECT {names} FROM {table}")
         case "blocks" | "rows" | "tombstones":
             key = '"block"' if table == "blocks" else '"offset"'

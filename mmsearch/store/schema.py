@@ -7,6 +7,8 @@
                                                      └─< covered >─ structures ─< settings
 
     fits (rows of one that is active are in shards that have its name: see `fits`)
+    banks, backgrounds (what calibrates scores, a cache: see `backgrounds`)
+    segment_words, item_words (full text, which SQLAlchemy does not know of: see `fulltext`)
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ sidecars = Table(
     Column("signature", Text, nullable=False),
 )
 
-# What the user added and what a hit shows. `key` is the public id and never changes.
+# What the user added and what a hit shows. `key` is the public id and never changes. `tags` are those of the fields in
+# `metadata` that a classification wrote, see `tags`.
 items = Table(
     "items",
     metadata,
@@ -70,6 +73,7 @@ items = Table(
     Column("taken", Text),
     Column("metadata", Text, nullable=False),
     Column("pages", Integer),
+    Column("tags", Text),
 )
 
 # The parts that are searched. `start` and `end` are seconds of a sound or characters of a text, `time_start` and
@@ -197,4 +201,42 @@ fits = Table(
     Column("previous", Integer),
     Column("card", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+)
+
+# Rerankers that measured best for questions of the modality `asked` about `target`, in one version of a space: steps
+# with commas between them, which may be none. `card` is a JSON object.
+chains = Table(
+    "chains",
+    metadata,
+    Column("asked", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("space", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("chain", Text, nullable=False),
+    Column("card", Text, nullable=False),
+)
+
+# Vectors `(b, dim)` float16 of the made questions of a space, in one version of it.
+banks = Table(
+    "banks",
+    metadata,
+    Column("space", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("bank", Text, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+)
+
+# How well the questions of a bank score on answers of the modality `target`: `best`, `(b,)` float32, on the rows that
+# are `covered`, a JSON object of numbers of rows by shard.
+backgrounds = Table(
+    "backgrounds",
+    metadata,
+    Column("asked", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("space", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("bank", Text, nullable=False),
+    Column("covered", Text, nullable=False),
+    Column("best", LargeBinary, nullable=False),
 )

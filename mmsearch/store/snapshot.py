@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import IndexDamaged
-from mmsearch.store import fits, structures
+from mmsearch.store import chains, fits, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.shard import Group
 
@@ -79,13 +79,15 @@ class Shard:
 class Snapshot:
     """All shards of one catalog version. What is worked out from it can be kept with it: it is hashed as an object.
 
-    `fits` are the spaces and versions of the rows of fits that are active: see `store.fits`.
+    `fits` are the spaces and versions of the rows of fits that are active: see `store.fits`. `chains` are those that
+    were tuned: see `store.chains.used`.
     """
 
     version: int
     shards: tuple[Shard, ...]
     structures: tuple[Standing, ...] = ()
     fits: tuple[tuple[str, str], ...] = ()
+    chains: tuple[tuple[str, str, str, str, str], ...] = ()
 
     @cached_property
     def whole(self) -> bool:
@@ -141,7 +143,7 @@ def seen(sql: Callable[..., Any], folder: Path, previous: Snapshot | None = None
     try:
         made = tuple(_shard(sql, folder, known.get(id_), (id_, *values)) for id_, *values in found)
         standings = structures.read(sql, folder, () if previous is None else previous.structures)
-        return Snapshot(int(str(version and version[0])), made, standings, fits.active(sql))
+        return Snapshot(int(str(version and version[0])), made, standings, fits.active(sql), chains.used(sql))
     except (TypeError, ValueError) as error:
         raise IndexDamaged(
             f"the catalog of {folder} makes no sense ({error}): run `mmsearch verify --repair`"

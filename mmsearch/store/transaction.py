@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import IndexDamaged, StoreError
-from mmsearch.store import bulk
+from mmsearch.store import bulk, fulltext, tags
 from mmsearch.store import shard as shards
 from mmsearch.store.bulk import AddRows, PutRows
-from mmsearch.store.changes import Annotate, Applied, Change, Move, NewItem, Put, Remove
+from mmsearch.store.changes import Annotate, Applied, Change, Move, NewItem, Put, Remove, Tag
 from mmsearch.store.inserts import PARAMETERS, Inserts
 from mmsearch.store.shard import Group
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mmsearch.store.bulk import Bulk
     from mmsearch.types import Metadata
 
-JSON = json.JSONEncoder(allow_nan=False)
+JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False)  # SQLite finds no name that is written with escapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Transaction:
         # earlier commit needs no such flush, each of which waits for the disk.
         self._keys: set[str] = set()
         self._files: set[int] = set()
+        self._renamed: set[int] = set()  # files whose names or metadata are others now
         self._bereft: set[int] = set()  # files that lost an item; without any they are forgotten, to be read again
         self._pending: dict[Group, list[tuple[int, NDArray[Any]]]] = defaultdict(list)
         self._inserts = Inserts()
@@ -68,6 +69,7 @@ class Transaction:
                 for change in alike:
                     self._change(change)
         self._flush()
+        fulltext.refresh(self._sql, self._renamed)
         for some in _chunks(tuple(self._bereft)):
             self._sql(
                 f"DELETE FROM files WHERE id IN ({_marks(some)}) AND error IS NULL "
@@ -91,25 +93,33 @@ class Transaction:
                     "UPDATE files SET root_id = ?, path = ?, size = ?, mtime_ns = ?, hash = ? WHERE id = ?",
                     (file.root_id, file.path, file.size, file.mtime_ns, file.hash, file_id),
                 )
+                self._renamed.add(file_id)
                 if metadata is not None:
                     self._annotate(file_id, metadata)
             case Annotate(file_id, metadata):
                 self._annotate(file_id, metadata)
+            case Tag():
+                self._flush()
+                tags.write(self._sql, change, _json)
             case Applied(root_id, folder, signature):
                 self._sql("INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)", (root_id, folder, signature))
             case Remove(item_ids, file_ids):
                 self._flush()
                 self._remove(item_ids)
-                for some in _chunks(file_ids):
-                    marks = _marks(some)
-                    found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
-                    self._remove(tuple(found))
-                    self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
+                self._remove_files(file_ids)
+
+    def _remove_files(self, file_ids: tuple[int, ...]) -> None:
+        for some in _chunks(file_ids):
+            marks = _marks(some)
+            found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
+            self._remove(tuple(found))
+            self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
 
     def _annotate(self, file_id: int, metadata: Metadata) -> None:
         if file_id in self._files:
             self._flush()
-        self._sql("UPDATE items SET metadata = ? WHERE file_id = ?", (_json(metadata), file_id))
+        tags.annotate(self._sql, file_id, metadata, _json)
+        self._renamed.add(file_id)
 
     def _put(self, put: Put) -> None:
         keys: list[str] = []
@@ -135,7 +145,8 @@ class Transaction:
         for number, item in enumerate(put.items):
             if item.key is not None:
                 self._replace({item.key})
-            self._item(item, item.key or (keys[number] if keys else secrets.token_hex(10)), file_id)
+            key = item.key or (keys[number] if keys else secrets.token_hex(10))
+            self._item(item, key, file_id, None if put.file is None else put.file.path)
 
     def _records(self, items: Iterable[NewItem]) -> None:
         """Add items without a file; those whose keys are there are replaced, as many as can be at once."""
@@ -166,6 +177,8 @@ class Transaction:
         self._inserts.rows["items"] += zip(
             (item_id for item_id, _ in ids), put.keys, *[nothing] * 6, map(_json, put.metadata), nothing, strict=False
         )
+        for (item_id, _), metadata in zip(ids, put.metadata, strict=True):
+            self._name(item_id, None, metadata)
         self._inserts.rows["segments"] += (
             (segment_id, item_id, put.group.modality, None, None, excerpt, None, None, None)
             for (item_id, segment_id), excerpt in zip(ids, put.excerpts, strict=True)
@@ -187,7 +200,7 @@ class Transaction:
             )
         )
 
-    def _item(self, item: NewItem, key: str, file_id: int | None) -> None:
+    def _item(self, item: NewItem, key: str, file_id: int | None, path: bytes | None = None) -> None:
         item_id, properties = self._id("items"), item.properties
         self._inserts.rows["items"].append(
             (
@@ -195,6 +208,7 @@ class Transaction:
                 properties.get("characters"), properties.get("taken"), _json(item.metadata), properties.get("pages"),
             )
         )  # fmt: skip
+        self._name(item_id, path, item.metadata)
         for segment in item.segments:
             segment_id = self._id("segments")
             self._inserts.rows["segments"].append(
@@ -206,6 +220,11 @@ class Transaction:
             self._added += 1
             for group, row in segment.rows.items():
                 self._pending[group].append((segment_id, row))
+
+    def _name(self, item_id: int, path: bytes | None, metadata: Metadata) -> None:
+        row = fulltext.item_row(item_id, path, metadata)
+        if row is not None:
+            self._inserts.rows[fulltext.ITEMS].append(row)
 
     def _append(self) -> None:
         """Write all new rows to the active shards and force them to the disk; note where each one lies."""
@@ -304,9 +323,10 @@ class Transaction:
 
 def _json(metadata: Any) -> str:  # noqa: ANN401  (JSON values)
     try:
-        return JSON.encode(dict(metadata))
+        text = JSON.encode(dict(metadata))
     except (TypeError, ValueError) as error:
         raise StoreError(f"metadata must be JSON values: {error}") from error
+    return text.encode(errors="backslashreplace").decode()  # half of a surrogate pair becomes JSON's own escape
 
 
 def _marks(values: Iterable[Any]) -> str:

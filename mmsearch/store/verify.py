@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.errors import StoreError
-from mmsearch.store import database, fit_checks, migrations, snapshot, structures
+from mmsearch.store import backgrounds, chains, database, fit_checks, fulltext, migrations, snapshot, structures, tags
 from mmsearch.store import shard as shards
 from mmsearch.store.fits import BASE
 from mmsearch.store.prune import KNOWN, NO_OBJECT, unreadable
@@ -43,6 +43,7 @@ CHECKS = (
     ("segments have an unknown modality", f"FROM segments WHERE modality NOT IN ({KNOWN})"),
     ("items have no segment", "FROM items WHERE id NOT IN (SELECT item_id FROM segments)"),
     ("items have metadata that cannot be read", f"FROM items WHERE {NO_OBJECT}"),
+    ("items have tags that cannot be read", f"FROM items WHERE {tags.UNREADABLE}"),
     (
         "items name files that do not exist",
         "FROM items WHERE file_id IS NOT NULL AND file_id NOT IN (SELECT id FROM files)",
@@ -88,6 +89,10 @@ def verify(store: Store) -> Iterator[str]:
                 yield f"{why}: until `mmsearch optimize` makes it anew, search is exact"
             for problem in fit_checks.problems(connection.exec_driver_sql):
                 yield f"the fit {problem.name!r}: {problem.said}"
+            for said in fulltext.problems(connection.exec_driver_sql):
+                yield f"catalog: {said}"
+            yield from chains.problems(connection.exec_driver_sql)
+            yield from backgrounds.problems(connection.exec_driver_sql)
     except StoreError as error:
         yield str(error)
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import IndexLocked, StoreError
-from mmsearch.store import database, fits, migrations, recovery, structures
+from mmsearch.store import backgrounds, chains, database, fits, migrations, recovery, structures
 from mmsearch.store import shard as shards
 from mmsearch.store.transaction import Transaction
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from filelock import FileLock
     from sqlalchemy import Engine
 
+    from mmsearch.store.backgrounds import Background, Bank
     from mmsearch.store.bulk import Bulk
+    from mmsearch.store.chains import Tuned
     from mmsearch.store.changes import Change
     from mmsearch.store.structures import Setting, Standing
 
@@ -236,6 +238,31 @@ class Writer:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
         self._alter(fits.drop_idle)
+
+    def keep_chains(self, found: Sequence[Tuned]) -> None:
+        """Keep tuned chains, each in place of the one of the same direction and space.
+
+        Raises:
+            StoreError: there is no such modality, or a card is none of JSON values; or the disk is full or cannot be
+                written. The index is as it was.
+        """
+        self._alter(lambda sql: chains.keep(sql, found))
+
+    def forget_chains(self, found: Sequence[Tuned]) -> None:
+        """Forget tuned chains.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        self._alter(lambda sql: chains.forget(sql, found))
+
+    def keep_backgrounds(self, banks: Sequence[Bank], found: Sequence[Background]) -> None:
+        """Keep what calibrates scores, each in place of what there is for the same space or direction.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; the index is as it was.
+        """
+        self._alter(lambda sql: backgrounds.keep(sql, banks, found))
 
     def _alter(self, change: Callable[[Callable[..., Any]], T]) -> T:
         """Make a change to the catalog in one transaction, then remove the files that nothing names any more."""

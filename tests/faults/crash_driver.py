@@ -206,7 +206,7 @@ def unfound(index):
         ids = index._store.ids(held.id, 0, held.rows)
         offsets = np.flatnonzero(ids[:, 0] >= 0)[::3]
         keys = index._store.keys([int(ids[offset, 1]) for offset in offsets])
-        queries = [Query(vector=np.array(held.matrix[offset])) for offset in offsets]
+        queries = [Query.vector(np.array(held.matrix[offset])) for offset in offsets]
         for offset, ranked in zip(offsets, index.rank(queries, held.group.modality, 5, ()), strict=True):
             if keys[int(ids[offset, 1])] not in ranked:
                 yield f"{keys[int(ids[offset, 1])]} by its {held.group.modality}"

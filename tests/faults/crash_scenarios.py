@@ -408,14 +408,25 @@ def return_to_format_2(context):
     """Make of an index what an earlier mmsearch would have left."""
     context.close()
     catalog = context.work / "index" / "catalog.sqlite"
+    catalog.rename(catalog.with_suffix(".new"))
     connection = sqlite3.connect(catalog, isolation_level=None)
-    for table in ("settings", "covered", "structures", "fits"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("DELETE FROM sqlite_sequence WHERE name IN ('structures', 'fits')")
-    connection.execute("ALTER TABLE shards DROP COLUMN dead")
+    connection.execute("PRAGMA journal_mode = WAL")
+    for statement in (statement for statements in migrations.MIGRATIONS[:2] for statement in statements):
+        connection.execute(statement)
+    connection.execute("ATTACH ? AS newer", (str(catalog.with_suffix(".new")),))
+    connection.execute("BEGIN")
+    for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        names = ", ".join(f'"{name}"' for _, name, *_ in connection.execute(f"PRAGMA main.table_info({table})"))
+        connection.execute(f"DELETE FROM main.{table}")
+        connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newer.{table}")
+    known = "(SELECT name FROM main.sqlite_master)"
+    connection.execute(f"DELETE FROM main.sqlite_sequence WHERE name NOT IN {known}")
     connection.execute("PRAGMA user_version = 2")
+    connection.execute("COMMIT")
+    connection.execute("DETACH newer")
     assert migrations.layout(lambda statement: connection.execute(statement).fetchall()) == 2
     connection.close()
+    catalog.with_suffix(".new").unlink()
 
 
 def fit_made(medium, seed):

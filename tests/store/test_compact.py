@@ -187,7 +187,7 @@ while not sys.stdin.closed:
         hits = index.search(vector=rows[at], k=3, target="image", where="n >= 0" if asked % 3 == 0 else None)
         asked += 1
         missed += [len(hits), hits[0].id] != [3, f"keep{at}"]
-    keys = index.rank([mmsearch.search.query.Query(vector=row) for row in rows], "image", 1)
+    keys = index.rank([mmsearch.search.query.Query.vector(row) for row in rows], "image", 1)
     asked += 1
     missed += [one[0] for one in keys] != [f"keep{n}" for n in range(300)]
     print(asked, missed, flush=True)

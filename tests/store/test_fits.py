@@ -13,7 +13,7 @@ from made_rows import FEATURES, VECTORS, unit
 
 from mmsearch.errors import IndexDamaged, StoreError
 from mmsearch.exchange.export import export
-from mmsearch.store import database, fits
+from mmsearch.store import database, fits, fulltext
 from mmsearch.store.backup import backup
 from mmsearch.store.bulk import AddRows
 from mmsearch.store.changes import NewItem, NewSegment, Put, Remove
@@ -523,7 +523,11 @@ def test_an_odd_card_is_told_by_whoever_reads_it(fitted):
 
 
 def test_an_index_of_the_format_before_gets_fits(filled, tmp_path):
-    sql(filled, "DROP TABLE fits")
+    for name, kind in filled.query("SELECT name, type FROM sqlite_master WHERE type IN ('view', 'trigger')"):
+        sql(filled, f"DROP {kind} {name}")
+    for table in ("fits", "chains", "banks", "backgrounds", fulltext.SEGMENTS, fulltext.ITEMS):
+        sql(filled, f"DROP TABLE {table}")
+    sql(filled, "ALTER TABLE items DROP COLUMN tags")
     sql(filled, "PRAGMA user_version = 4")
     shutil.copytree(filled.folder, tmp_path / "old")
     store = Store.open(tmp_path / "old")

@@ -138,6 +138,7 @@ def test_a_folder_of_shards_outside_of_the_index_is_left_alone(folder):
         ("DROP TABLE tombstones", 0),
         ("DROP TABLE blocks", 0),
         ("DROP TABLE fits", 0),
+        ("DROP TABLE chains", 0),
         ("DROP TABLE rows", ITEMS + 4),
         ("ALTER TABLE items DROP COLUMN pages", 0),
     ],

@@ -219,8 +219,8 @@ def test_an_older_view_finds_rows_that_have_died_since(tmp_path):
             index.remove(ids=["7"])
             with mmsearch.open(tmp_path / "index", create=False) as newer:
                 newer.search(vector=rows[7], k=30, target="image")
-                index.searcher._tables = newer.searcher._tables  # read after the removal
-            assert index.searcher._tables
+                index.searcher._finder.tables = newer.searcher._finder.tables  # read after the removal
+            assert index.searcher._finder.tables
             assert index.search(vector=rows[7], k=30, target="image")[0].id == "7"
 
 
