@@ -5,7 +5,7 @@ They are what two models are shown that share nothing but English: to fit the br
 
 from __future__ import annotations
 
-from mmsearch.captions.generator import bank, bank_if_installed, version
+from mmsearch.captions.generator import bank, bank_if_installed, own_bank, own_version, version
 from mmsearch.captions.words import Words, installed
 
-__all__ = ["Words", "bank", "bank_if_installed", "installed", "version"]
+__all__ = ["Words", "bank", "bank_if_installed", "installed", "own_bank", "own_version", "version"]

@@ -38,7 +38,21 @@ def bank(count: int = 20_000, seed: int = 0, words: Words | None = None) -> tupl
         MissingExtra: a package whose names are needed is not installed.
         ValueError: the grammar has not so many to give, with these words.
     """
-    draw, lists = Random(seed), _lists(words or installed())
+    return _bank(_lists(words or installed()), count, seed)
+
+
+def own_bank(count: int, seed: int = 0) -> tuple[str, ...]:
+    """As `bank`, of our own lists alone: the same captions whatever is installed, fewer and plainer."""
+    return _bank(_own_lists(), count, seed)
+
+
+def own_version() -> str:
+    """Changes whenever `own_bank` would give other captions for the same count and seed. 8 hexadecimal digits."""
+    return _version(_own_lists())
+
+
+def _bank(lists: Lists, count: int, seed: int) -> tuple[str, ...]:
+    draw = Random(seed)
     captions: dict[str, None] = {}
     for number in range(count):
         for _ in range(MOST_TRIES):
@@ -57,12 +71,31 @@ def version(words: Words | None = None) -> str:
     Raises:
         MissingExtra: a package whose names are needed is not installed.
     """
-    made_of = repr((RECIPE, sorted(_lists(words or installed()).items())))
+    return _version(_lists(words or installed()))
+
+
+def _version(lists: Lists) -> str:
+    made_of = repr((RECIPE, sorted(lists.items())))
     return hashlib.sha256(made_of.encode()).hexdigest()[:8]
 
 
 def _lists(words: Words) -> Lists:
     return {**grammar(), **words.lists()}
+
+
+@cache
+def _own_lists() -> Lists:
+    """The grammar without the lines that need names of packages, and those that need a list of which none is left."""
+    lists = grammar()
+    while True:
+        kept = {
+            name: tuple(line for line in lines if all(_is_filled(slot, lists) for slot in _SLOT.findall(line)))
+            for name, lines in lists.items()
+        }
+        kept = {name: lines for name, lines in kept.items() if lines}
+        if kept == lists:
+            return kept
+        lists = kept
 
 
 @cache
@@ -107,6 +140,10 @@ def _finite(clause: str) -> str:
 
 def _continuous(clause: str) -> str:
     return _VERB.sub(lambda verb: participle(verb[1]), clause)
+
+
+def _is_filled(slot: str, lists: Lists) -> bool:
+    return slot in lists or slot.partition(" ")[2] in lists
 
 
 _INFLECT = {"a": with_article, "s": plural, "does": _finite, "doing": _continuous}

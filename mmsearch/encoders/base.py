@@ -126,8 +126,19 @@ class Tagger(Protocol):
         """
         ...
 
+    def names(self, vocabulary: Modality) -> Sequence[str]:
+        """What the classes that media of the modality `vocabulary` have are called, for people."""
+        ...
+
     def weights(self, query: Modality, target: Modality) -> TagWeights | None:
         """How to mix tag score and cosine in one direction; None where the two share no classes."""
+        ...
+
+    def exemplars(self, space: Space, modality: Modality) -> FloatArray | None:
+        """Where in a space a medium lies that shows one class and nothing else, `(classes, d)` float32, unit norm.
+
+        No rows for a modality without classes; None in a space that it does not know.
+        """
         ...
 
 
@@ -152,7 +163,11 @@ class Model:
         tagger: for the `tags` reranker, where the model has class tags.
         weights: sha256 by file, of everything that was loaded from disk.
         rerank: names of the rerankers that measured better than none and are on unless told otherwise.
+        rerank_by: instead of these, where asked and target are of these modalities; see `chain`.
         fitted: what the user's own pairs have taught, in the directions that they taught.
+        scales: by space and modality of a medium, what its scores with texts are multiplied with before a softmax
+            over the texts gives probabilities: the inverse of a temperature, CLIP's `logit_scale`. The score is the
+            cosine, or cosine and tags together where `tagger` has weights for that direction.
         check: raises `WeightsDamaged` if files on disk are not as they were pulled. Called before anything is encoded
             for an index: vectors of other weights must not get in.
     """
@@ -166,6 +181,12 @@ class Model:
     rerank: tuple[str, ...] = ()
     check: Callable[[], None] = lambda: None
     fitted: tuple[Fitted, ...] = ()
+    scales: Mapping[tuple[str, Modality], float] = field(default_factory=dict)
+    rerank_by: Mapping[tuple[Modality, Modality], tuple[str, ...]] = field(default_factory=dict)
+
+    def chain(self, asked: Modality, target: Modality) -> tuple[str, ...]:
+        """The rerankers that are on in one direction unless told otherwise."""
+        return self.rerank_by.get((asked, target), self.rerank)
 
     @property
     def spaces(self) -> tuple[Space, ...]:

@@ -36,6 +36,7 @@ def compose(models: Sequence[Model]) -> Model:
             f"{model.heads[0].space.name}/{file}": hash_ for model in models for file, hash_ in model.weights.items()
         },
         check=lambda: _check(models),
+        scales={key: scale for model in models for key, scale in model.scales.items()},
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +77,22 @@ class FakeTagger:
             features = features[:, first : first + DIMS[vocabulary]] + np.float32(1e-3)
         return _unit(np.asarray(features, np.float32))
 
+    def names(self, vocabulary: Modality) -> Sequence[str]:
+        """Of colours, of pitches."""
+        return list(PITCHES if vocabulary is Modality.AUDIO else COLOURS)
+
     def weights(self, query: Modality, target: Modality) -> TagWeights | None:
         """Between text and a medium."""
         if (query is Modality.TEXT) == (target is Modality.TEXT):
             return None
         return TagWeights(share=0.3, cosine_scale=0.3, tag_scale=0.3)
+
+    def exemplars(self, space: Space, modality: Modality) -> FloatArray | None:
+        """Of pictures of one colour, of sounds of one pitch."""
+        if space != FakeHead.space:
+            return None
+        one_each = np.eye(0 if modality is Modality.TEXT else DIMS[modality], DIMS[modality], dtype=np.float32)
+        return FakeHead().project(one_each, modality)
 
 
 def fake() -> Model:
@@ -92,6 +103,7 @@ def fake() -> Model:
         encoders=(FakeEncoder(),),
         heads=(FakeHead(),),
         tagger=FakeTagger(),
+        scales={(FakeHead.space.name, medium): 10.0 for medium in DIMS},
     )
 
 

@@ -61,7 +61,7 @@ def _module(name: str) -> ModuleType:
             return import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f'CLIP and CLAP need the package {error.name}: pip install "mmsearch[clip]" '
+            f'CLIP, CLAP and cross-encoders need the package {error.name}: pip install "mmsearch[clip]" '
             "(which torch to take, the README tells)"
         ) from error
     except (ImportError, OSError) as error:  # a library of its own that it cannot load

@@ -31,11 +31,13 @@ class Wanted:
         repository: `organisation/name`.
         files: each in ways to be called, the better one first; one of each is needed.
         optional: taken where they are there.
+        by: what fetches them where there is a network, for the error; `mmsearch models pull` if it is not given.
     """
 
     repository: str
     files: Sequence[Sequence[str]]
     optional: Sequence[str] = ()
+    by: str = ""
 
 
 def fetch(wanted: Wanted, spec: str, instead: str) -> Path:
@@ -54,7 +56,8 @@ def fetch(wanted: Wanted, spec: str, instead: str) -> Path:
     paths = [path for names in wanted.files if (path := _cached(wanted.repository, names)) is not None]
     if len(paths) < len(wanted.files) or len({path.parent for path in paths}) > 1:
         missing = [names[0] for names in wanted.files if not _cached(wanted.repository, names)]
-        _reach(missing or [f"{names[0]}, all of one commit" for names in wanted.files], spec, instead)
+        by = wanted.by or f'mmsearch models pull "{spec}"'
+        _reach(missing or [f"{names[0]}, all of one commit" for names in wanted.files], spec, by, instead)
         paths, revision = [], None
         for names in wanted.files:  # all of one commit, that of the first
             paths.append(_download(wanted.repository, names, revision, spec, instead))
@@ -92,7 +95,7 @@ def _download(repository: str, names: Sequence[str], revision: str | None, spec:
     raise WeightsMissing(f"{spec}: its files could not be fetched from {repository}: {said}; {instead}")
 
 
-def _reach(missing: Sequence[str], spec: str, instead: str) -> None:
+def _reach(missing: Sequence[str], spec: str, by: str, instead: str) -> None:
     """Ask the hub for anything, and give up soon: its own client would try for minutes."""
     from huggingface_hub import constants
 
@@ -115,8 +118,8 @@ def _reach(missing: Sequence[str], spec: str, instead: str) -> None:
         why = said[0] if said else f"it did not answer within {PATIENCE_SECONDS:.0f} seconds"
         raise WeightsMissing(
             f"the weights of {spec} ({', '.join(missing)}) are not in the cache {constants.HF_HUB_CACHE}, and the "
-            f'model hub cannot be reached: {why}. On a machine with a network, `mmsearch models pull "{spec}"` fills '
-            f"that cache, which can be copied; {instead}"
+            f"model hub cannot be reached: {why}. On a machine with a network, `{by}` fills that cache, which can be "
+            f"copied; {instead}"
         )
 
 

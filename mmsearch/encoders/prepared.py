@@ -25,7 +25,7 @@ from typing import Any, Final
 from mmsearch.errors import WeightsDamaged, WeightsMissing
 from mmsearch.packages import cache_folder, installing
 
-RECIPE: Final = 1
+RECIPE: Final = 2
 """Raised whenever the same weights are made into other files."""
 
 CARD, SUMS = "card.json", "SHA256SUMS"

@@ -117,3 +117,13 @@ def test_more_than_there_are(monkeypatch):
     assert captions.bank(3, words=WORDS)[1] == "a bark"
     with pytest.raises(ValueError, match="only 3 distinct"):
         captions.bank(4, words=WORDS)
+
+
+def test_our_own_captions_need_no_package(monkeypatch):
+    monkeypatch.setattr(generator, "installed", None)
+    own = generator.own_bank(500)
+    assert len(set(own)) == 500
+    assert not any(sign in caption for caption in own for sign in "{}!@+")
+    assert own[:100] == generator.own_bank(100)
+    assert own != generator.own_bank(500, seed=1)
+    assert len(generator.own_version()) == 8

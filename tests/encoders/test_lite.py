@@ -311,6 +311,13 @@ def test_a_picture_of_nothing_much_is_still_placed_by_its_classes(made):
     assert found.argmax(axis=1).tolist() == list(range(len(named)))
     texts = encoder(made, Modality.TEXT).encode(Batch(Modality.TEXT, list(named)), Role.QUERY)
     tags = made.tagger.tags(texts, Modality.TEXT, Modality.IMAGE)
+    assert [made.tagger.names(Modality.IMAGE)[place] for place in tags.argmax(axis=1)] == [
+        "tabby cat",
+        "airliner",
+        "banana",
+        "grand piano",
+        "volcano",
+    ]
     assert (tags @ made.tagger.tags(features, Modality.IMAGE, Modality.IMAGE).T).argmax(axis=1).tolist() == [
         0,
         1,

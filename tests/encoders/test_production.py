@@ -65,6 +65,16 @@ def library(tmp_path, media, name):
         yield opened
 
 
+def test_each_medium_is_classified_in_its_own_space_at_the_temperature_of_its_weights(library, media):
+    scales = library.model.scales
+    assert set(scales) == {("clip", "image"), ("clap", "audio")}
+    assert scales["clip", "image"] == pytest.approx(1 / 0.07, rel=1e-3)  # as open_clip makes it
+    tagged = library.tag("red,green,blue")
+    assert tagged.items == 6  # of the texts no temperature is known
+    found = {one.path.suffix for one in library.classify("red,green,blue")}
+    assert found == {".png", ".wav"}
+
+
 def test_nine_directions(library, monkeypatch):
     """Between random towers a bridge is no better than chance, which is what it is refused for otherwise."""
     texts = [f"{a} {b} {n}" for a in ("red", "green", "dog", "rain") for b in ("low", "high", "sea") for n in range(40)]
@@ -153,9 +163,9 @@ def test_templates_are_a_mean(library):
     def vector(text, templates=()):
         from mmsearch.search.query import Query
 
-        query = Query(text=text, templates=templates)
-        routes = searcher._routes(("text",), ("image",))
-        return searcher._embed([query], routes)[0].along(routes["image"], lambda *_: None)
+        query = Query.text(text, templates=templates)
+        routes = searcher._asking.routes(("text",), ("image",))
+        return searcher._asking.embed([query], routes)[0].along(routes["image"], lambda *_: None)
 
     both = vector("photo of red") + vector("red drawing")
     assert np.allclose(vector("red", ("photo of {}", "{} drawing")), both / np.linalg.norm(both), atol=1e-6)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mmsearch.encoders.clap.features import MelSpec, read_spec
-from mmsearch.encoders.clap.source import read_json
 from mmsearch.encoders.clap.tokens import Tokenizer
+from mmsearch.encoders.pretrained import read_json
 from mmsearch.errors import UnknownModel, WeightsDamaged
 
 AUDIO, TEXT, TOKENIZER = "audio.onnx", "text.onnx", "tokenizer.json"
@@ -27,8 +27,8 @@ def prepare(folder: Path, staging: Path, export: Callable[..., None]) -> dict[st
     """Write both towers and the tokenizer of the model in `folder` to `staging`; returns what the card says of them.
 
     The card: `dim` of vectors; `limit` of tokens and `pad`, for `Tokenizer`; `mel`, for `MelSpec`; `parameters`, their
-    number; `not_exported`, why, by tower, for those that torch must compute; `fused`, whether the model was trained to
-    fuse spectrograms of long sounds; `config`, its settings.
+    number; `scale`, see `Model.scales`; `not_exported`, why, by tower, for those that torch must compute; `fused`,
+    whether the model was trained to fuse spectrograms of long sounds; `config`, its settings.
 
     Args:
         folder: of the model.
@@ -66,6 +66,7 @@ def prepare(folder: Path, staging: Path, export: Callable[..., None]) -> dict[st
         "pad": tokenizer.pad,
         "mel": asdict(spec),
         "parameters": sum(one.numel() for one in model.parameters()),
+        "scale": model.logit_scale_a.detach().exp().item(),
         "not_exported": not_exported,
         "fused": bool(model.config.audio_config.enable_fusion),
         "config": {name: said for name, said in read_json(folder / "config.json").items() if name not in _PASSING},

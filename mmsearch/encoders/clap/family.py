@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from mmsearch.encoders import hub
+from mmsearch.encoders import hub, pretrained
 from mmsearch.encoders.base import Model
 from mmsearch.encoders.clap import AUDIO, TEXT, TOKENIZER, prepare, source, towers
 from mmsearch.encoders.clap.encoder import ClapEncoder
@@ -97,6 +97,7 @@ class ClapFamily(PreparedFamily[Source]):
             heads=(PlainHead(self.name, encoder),),
             weights=card["weights"],
             check=making.check,
+            scales={(self.name, Modality.AUDIO): card["scale"]},
         )
 
 
@@ -114,5 +115,5 @@ def _folder(source_: Source, name: str) -> Path:
         return source_.folder
     assert source_.repository is not None
     settings = [(one, source.NEWER[one]) if one in source.NEWER else (one,) for one in source.SETTINGS]
-    weights = tuple(one for one in source.WEIGHTS if not one.endswith(".json"))
+    weights = tuple(one for one in pretrained.WEIGHTS if not one.endswith(".json"))
     return hub.fetch(hub.Wanted(source_.repository, [*settings, weights]), name, _INSTEAD)

@@ -53,8 +53,8 @@ def prepare(loaded: Loaded, staging: Path, export: Export) -> dict[str, Any]:
 
     Returns:
         JSON values for the card: `dim`, `image` (fields of `ImageSpec`), `preprocessing`, `context_length`,
-        `fixed_length`, `parameters` (their number), `licence` (None if it is not known), and `not_exported`: why, by
-        tower, for those that torch must compute.
+        `fixed_length`, `parameters` (their number), `scale` (see `Model.scales`), `licence` (None if it is not known),
+        and `not_exported`: why, by tower, for those that torch must compute.
 
     Raises:
         ModelError: the tokenizer cannot be used.
@@ -89,6 +89,7 @@ def prepare(loaded: Loaded, staging: Path, export: Export) -> dict[str, Any]:
         "context_length": context,
         "fixed_length": text.fixed_length,
         "parameters": sum(one.numel() for one in loaded.model.parameters()),
+        "scale": loaded.model.logit_scale.detach().exp().item(),
         "licence": licences.of(loaded.source),
         "not_exported": not_exported,
     }

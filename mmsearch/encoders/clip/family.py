@@ -91,6 +91,7 @@ class ClipFamily(PreparedFamily[Source]):
             heads=(PlainHead(self.name, encoder),),
             weights=card["weights"],
             check=making.check,
+            scales={(self.name, Modality.IMAGE): card["scale"]},
         )
 
 

@@ -20,7 +20,7 @@ from mmsearch.encoders.lite.image import ImageEncoder
 from mmsearch.encoders.lite.parts import Part
 from mmsearch.encoders.lite.tagger import ClassTagger
 from mmsearch.encoders.lite.text import MAX_TOKENS, TextEncoder
-from mmsearch.types import AudioSpec, ImageSpec, InputSpec, TextSpec
+from mmsearch.types import AudioSpec, ImageSpec, InputSpec, Modality, TextSpec
 
 PARTS: dict[str, tuple[Part, Part, Part]] = {
     "lite": (parts.TEXT, parts.IMAGE0, parts.AUDIO),
@@ -29,6 +29,11 @@ PARTS: dict[str, tuple[Part, Part, Part]] = {
 
 
 IMAGES = {"lite": ImageSpec(size=224, resize=256), "lite2": ImageSpec(size=260, resize=297)}
+# Most likely on labelled sounds, photos and captions, see `Model.scales`: `benchmarks/classification.py` prints them.
+SCALES = {
+    "lite": {Modality.IMAGE: 11.0, Modality.AUDIO: 8.5, Modality.TEXT: 32.0},
+    "lite2": {Modality.IMAGE: 12.5, Modality.AUDIO: 8.5, Modality.TEXT: 32.0},
+}
 
 
 def model(name: str) -> Model:
@@ -47,6 +52,12 @@ def model(name: str) -> Model:
         heads=(head,),
         tagger=ClassTagger(head),
         weights={file: digest for part in PARTS[name] for file, digest in part.weights.items()},
-        rerank=("tags",),
+        # See `benchmarks/results/rerankers.md`; between texts and sounds also `quality.md`, as held out they are few.
+        rerank_by={
+            (Modality.IMAGE, Modality.TEXT): ("nnn:1",),
+            (Modality.TEXT, Modality.AUDIO): ("tags",),
+            (Modality.AUDIO, Modality.TEXT): ("tags",),
+        },
         check=cache(partial(weights.verify, name)),
+        scales={(name, medium): scale for medium, scale in SCALES[name].items()},
     )

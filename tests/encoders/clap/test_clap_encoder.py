@@ -5,6 +5,7 @@ import threading
 import made_clap
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from mmsearch.encoders import heavy
 from mmsearch.encoders.base import Batch
@@ -45,11 +46,12 @@ def heard(make):
     return hear(make(), SOUNDS)
 
 
-def test_the_card_says_what_the_encoder_needs(prepared):
+def test_the_card_says_what_the_encoder_needs(prepared, folder):
     card = prepared.card
     assert (card["dim"], card["limit"], card["pad"], card["fused"]) == (64, 64, 1, False)
     assert MelSpec(**card["mel"]) == MelSpec()
     assert card["parameters"] > 100_000
+    assert card["scale"] == pytest.approx(np.exp(load_file(folder / "model.safetensors")["logit_scale_a"]), rel=1e-5)
     assert card["config"]["projection_dim"] == 64 and "transformers_version" not in card["config"]
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from mmsearch.encoders import heavy
+from mmsearch.encoders import heavy, pretrained
 from mmsearch.encoders.clap import prepare, weights
 from mmsearch.errors import UnknownModel, WeightsDamaged
 
@@ -106,7 +106,7 @@ def test_a_missing_weight_is_not_made_up(copied):
 
 
 def test_tables_that_follow_from_the_settings_may_be_missing(folder, copied):
-    left = {name: one for name, one in state(copied).items() if not name.endswith(weights.TABLES)}
+    left = {name: one for name, one in state(copied).items() if not name.endswith(pretrained.TABLES)}
     assert len(left) < len(state(folder))
     save(left, copied)
     assert same(weights.load(copied), folder)

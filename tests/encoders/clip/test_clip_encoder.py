@@ -68,6 +68,7 @@ def test_the_card(prepared):
     assert (card["context_length"], card["fixed_length"], card["not_exported"]) == (16, False, {})
     assert card["parameters"] > 49408 * 32
     assert card["licence"] is None
+    assert card["scale"] == pytest.approx(1 / 0.07)  # as open_clip makes it
     assert (staging / IMAGE).is_file() and (staging / TEXT).is_file()
 
 
