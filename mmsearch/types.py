@@ -169,6 +169,22 @@ class Item:
     number: int
 
 
+class Stage(NamedTuple):
+    """How a hit stood after one step of a search.
+
+    Attributes:
+        step: `found`, for the search itself, or a reranker as it stands in the chain.
+        rank: after it, among all candidates; 1 for the best, 0 for one that vectors did not find, before words do.
+        score: after it; None for one that was not found yet.
+        used: what the step went by for this hit, JSON values by name; empty where it cannot say.
+    """
+
+    step: str
+    rank: int
+    score: float | None
+    used: Metadata = MappingProxyType({})
+
+
 class Hit(NamedTuple):
     """One answer. A tuple and no dataclass, which would take longer to make than to find.
 
@@ -179,7 +195,8 @@ class Hit(NamedTuple):
         modality: of the segment that matched best.
         score: what the list is ordered by; higher is better. Comparable within one answer only.
         cosine: of query and segment, in their space.
-        confidence: None until it is calibrated.
+        confidence: the share of questions that have nothing to do with the index whose best hit scores less, from 0 to
+            1; None where it is not known.
         start: seconds (audio) or characters (text) where the best segment begins.
         end: where it ends, exclusive.
         page: the page that the best segment is, or begins, on; None where there are no pages.
@@ -188,6 +205,10 @@ class Hit(NamedTuple):
         properties: of the file and the medium: size, modified, width, height, seconds, characters, pages, taken.
         metadata: the user's.
         why: the route and what each reranker did, in words.
+        same: ids of items that are nearly the same and were folded into this one, see the reranker `collapse`.
+        stages: how it got its rank, if that was asked for.
+        span: of a sound, the seconds from and to which the windows beside the best one fit as well; it ends within two
+            minutes of it. None for a sound of one window, and for pictures and texts.
     """
 
     rank: int
@@ -205,17 +226,21 @@ class Hit(NamedTuple):
     properties: Metadata = MappingProxyType({})
     metadata: Metadata = MappingProxyType({})
     why: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    span: tuple[float, float] | None = None
 
     @property
     def place(self) -> str:
-        """Where in its file the best segment is, for people: `p. 7`, `1:02.5–1:12.5`; empty for all of it."""
-        heard = (self.start, self.end) if self.modality is Modality.AUDIO else self.time
+        """Where in its file it fits, for people: `p. 7`, `1:02.5–1:12.5`; empty for all of it."""
+        heard = self.span or ((self.start, self.end) if self.modality is Modality.AUDIO else self.time)
         if heard and heard[0] is not None and heard[1] is not None:
-            return f"{_clock(heard[0])}–{_clock(heard[1])}"
+            return f"{clock(heard[0])}–{clock(heard[1])}"
         return f"p. {self.page}" if self.page is not None else ""
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds for people: `1:02.5`."""
     minutes, rest = divmod(round(seconds, 1), 60)
     return f"{int(minutes)}:{rest:04.1f}"
 
@@ -229,6 +254,62 @@ class Hits(tuple[Hit, ...]):
         """Keep `hits` in their order."""
         made = super().__new__(cls, hits)
         made.query = query
+        return made
+
+
+class Moment(NamedTuple):
+    """A stretch of a recording, or of a long text, that fits a question.
+
+    Attributes:
+        rank: 1 for the best.
+        start: where it begins: seconds of a sound or of subtitles, characters of a text.
+        end: where it ends, exclusive.
+        score: of its best piece, above what the index has on average; see `search.curve`.
+        cosine: of the question and the best segment in it.
+        best: where that segment begins and ends.
+        excerpt: the text of that segment, shortened; None for sounds.
+        page: that it is, or begins, on.
+    """
+
+    rank: int
+    start: float
+    end: float
+    score: float
+    cosine: float
+    best: tuple[float, float]
+    excerpt: str | None = None
+    page: int | None = None
+
+
+class Moments(tuple[Moment, ...]):
+    """The moments of one item, best first, and the question they answer.
+
+    Attributes:
+        query: the question, in JSON values.
+        id: of the item.
+        path: of its file; None if it has none.
+        modality: of the medium that was looked at.
+        curve: start, end and score of each piece `(n, 3)` float64, in order.
+    """
+
+    query: Metadata
+    id: str
+    path: Path | None
+    modality: Modality
+    curve: NDArray[np.float64]
+
+    def __new__(
+        cls,
+        moments: Sequence[Moment],
+        query: Metadata,
+        id: str,  # noqa: A002  (what users call it)
+        path: Path | None,
+        modality: Modality,
+        curve: NDArray[np.float64],
+    ) -> Moments:
+        """Keep `moments` in their order."""
+        made = super().__new__(cls, moments)
+        made.query, made.id, made.path, made.modality, made.curve = query, id, path, modality, curve
         return made
 
 

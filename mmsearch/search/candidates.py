@@ -12,7 +12,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mmsearch.types import FloatArray
+    from mmsearch.types import FloatArray, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """How candidates stood before a step of a chain, and what the step went by.
+
+    Attributes:
+        name: of the step.
+        places: `(n,)` int64, from 1; 0 for those that the step has nothing to do with.
+        scores: `(n,)` float32.
+        notes: `(n,)` objects, JSON values by name or None: what the step used for each; None if nobody wants to know.
+    """
+
+    name: str
+    places: NDArray[np.int64]
+    scores: FloatArray
+    notes: NDArray[np.object_] | None = None
+
+    def take(self, order: NDArray[np.int64]) -> Past:
+        """That of these candidates."""
+        return Past(
+            self.name, self.places[order], self.scores[order], None if self.notes is None else self.notes[order]
+        )
+
+    def join(self, tail: Past) -> Past:
+        """That of both."""
+        places, scores = np.concatenate([self.places, tail.places]), np.concatenate([self.scores, tail.scores])
+        return Past(self.name, places, scores, _joined(self.notes, tail.notes, len(self.places), len(tail.places)))
 
 
 @dataclass(slots=True)
@@ -25,7 +53,9 @@ class Candidates:
         modalities: of the segments, `(n,)` objects of `Modality`.
         cosines: `(n,)` float32, of question and segment.
         scores: `(n,)` float32, what the order follows.
-        history: for each reranker that was applied, its name and the place that each candidate had before, from 1.
+        history: for each step that was applied, how they stood before it.
+        same: `(n,)` objects, tuples of the ids of items that are folded into each or None; None if nothing is folded.
+        confidences: `(n,)` float32, NaN where it is not known; None until the order is final.
     """
 
     items: NDArray[np.int64]
@@ -33,10 +63,18 @@ class Candidates:
     modalities: NDArray[np.object_]
     cosines: FloatArray
     scores: FloatArray
-    history: tuple[tuple[str, NDArray[np.int64]], ...] = ()
+    history: tuple[Past, ...] = ()
+    same: NDArray[np.object_] | None = None
+    confidences: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @classmethod
+    def none(cls) -> Candidates:
+        """No candidates."""
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty, np.empty(0, object), np.empty(0, np.float32), np.empty(0, np.float32))
 
     def take(self, order: NDArray[np.int64] | Sequence[int], scores: FloatArray | None = None) -> Candidates:
         """These candidates, in that order, with new scores `(len(order),)` if given."""
@@ -47,16 +85,22 @@ class Candidates:
             self.modalities[order],
             self.cosines[order],
             self.scores[order] if scores is None else scores,
-            tuple((name, places[order]) for name, places in self.history),
+            tuple(past.take(order) for past in self.history),
+            None if self.same is None else self.same[order],
+            None if self.confidences is None else self.confidences[order],
         )
 
     def head(self, k: int) -> Candidates:
         """The first k."""
         return self if len(self) <= k else self.take(np.arange(k))
 
+    def without(self, items: Sequence[int]) -> Candidates:
+        """Those that are none of these items."""
+        return self.take(np.flatnonzero(~np.isin(self.items, items))) if items else self
+
     def scored(self, scores: FloatArray) -> Candidates:
         """The same in the same order, with scores `(n,)` that fall as those before."""
-        return Candidates(self.items, self.segments, self.modalities, self.cosines, scores, self.history)
+        return replace(self, scores=scores)
 
     def rescored(self, scores: FloatArray) -> Candidates:
         """These candidates, ordered by new scores `(n,)`; equal ones keep their order."""
@@ -71,12 +115,39 @@ class Candidates:
             np.concatenate([self.modalities, tail.modalities]),
             np.concatenate([self.cosines, tail.cosines]),
             np.concatenate([self.scores, tail.scores]),
-            tuple((name, np.concatenate([a, b])) for (name, a), (_, b) in zip(self.history, tail.history, strict=True)),
+            tuple(a.join(b) for a, b in zip(self.history, tail.history, strict=True)),
+            _joined(self.same, tail.same, len(self), len(tail)),
         )
 
-    def remember(self, name: str) -> Candidates:
-        """The same, with the present places written into the history."""
-        return replace(self, history=(*self.history, (name, np.arange(1, len(self) + 1))))
+    def remember(self, name: str, whose: NDArray[np.bool_] | None = None) -> Candidates:
+        """The same, with the present places and scores written into the history; of those that a step is for only."""
+        places = np.arange(1, len(self) + 1)
+        if whose is not None:
+            places[~whose] = 0
+        return replace(self, history=(*self.history, Past(name, places, self.scores)))
+
+    def noted(self, notes: Sequence[Metadata | None]) -> Candidates:
+        """The same, with what the step that is at work goes by for each of them; for people who ask why.
+
+        To be called before the order changes. Nothing happens outside of a chain.
+        """
+        if not self.history:
+            return self
+        column = np.empty(len(self), object)
+        column[:] = notes
+        return replace(self, history=(*self.history[:-1], replace(self.history[-1], notes=column)))
+
+    def folded(self, into: NDArray[np.int64]) -> Candidates:
+        """Those that stay when each is folded into another one.
+
+        Args:
+            into: `(n,)` places; of one that stays, its own.
+        """
+        same = np.empty(len(self), object) if self.same is None else self.same.copy()
+        for place in np.flatnonzero(into != np.arange(len(self))).tolist():
+            gone = (int(self.items[place]), *(same[place] or ()))
+            same[into[place]] = (*(same[into[place]] or ()), *gone)
+        return replace(self, same=same).take(np.flatnonzero(into == np.arange(len(self))))
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
@@ -87,3 +158,14 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
     ordered = joined.rescored(joined.scores)
     _, first = np.unique(ordered.items, return_index=True)
     return ordered.take(np.sort(first))
+
+
+def _joined(
+    first: NDArray[np.object_] | None, second: NDArray[np.object_] | None, n: int, m: int
+) -> NDArray[np.object_] | None:
+    """Two optional columns of n and m candidates as one."""
+    if first is None and second is None:
+        return None
+    return np.concatenate(
+        [np.empty(n, object) if first is None else first, np.empty(m, object) if second is None else second]
+    )

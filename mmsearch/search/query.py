@@ -1,259 +1,297 @@
-"""The question: its parts, and what the model makes of them."""
+"""The question: a weighted sum of parts, each a text, a picture, a sound, a vector or an item of the index."""
 
 from __future__ import annotations
 
 import math
-import os
-import threading
-from collections import OrderedDict, defaultdict
-from dataclasses import dataclass
-from functools import cached_property
+import reprlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.embedding import encode
-from mmsearch.errors import MediaError, QueryError
-from mmsearch.types import Modality, Role
+from mmsearch.errors import QueryError
+from mmsearch.types import Hit, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
-    from mmsearch.search.route import Route
-    from mmsearch.store.shard import Group
-    from mmsearch.types import AudioInput, FloatArray, ImageInput, InputSpec, Metadata, Space
+    from mmsearch.types import AudioInput, ImageInput, Metadata
+
+LEAST = 1e-9  # of the larger of two weights, what their sum must reach to be more than rounding
 
 
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """A question in one modality, or in several at once: then its parts count alike.
+class Kind(StrEnum):
+    """What a part of a question is."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VECTOR = "vector"
+    ITEM = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a question.
 
     Attributes:
-        text: the text itself.
-        image: as in `types.Record`.
-        audio: as in `types.Record`; a long sound is asked with the mean of its windows.
-        vector: `(d,)` in the space that is searched, instead of everything else.
-        templates: such as `a photo of {}`: the text is asked in each of them, and counts as their mean (prompt
+        kind: what it is.
+        content: the text; a picture or a sound as in `types.Record` (a long sound asks with the mean of its windows);
+            a vector `(d,)` of the space that is searched; the id of an item.
+        weight: a part of negative weight is what the answers should not be like.
+        templates: of a text, such as `a photo of {}`: it is asked in each of them, and counts as their mean (prompt
             ensembles: Radford et al., ICML 2021).
+        modality: of what asks; None for a vector, and for an item of which it is not yet known.
+        words: of a text, what full-text search looks for, if that is not the text itself: with its quotation marks.
     """
 
-    text: str | None = None
-    image: ImageInput | None = None
-    audio: AudioInput | None = None
-    vector: NDArray[Any] | None = None
+    kind: Kind
+    content: Any
+    weight: float = 1.0
     templates: tuple[str, ...] = ()
+    modality: Modality | None = None
+    words: str | None = None
 
-    @cached_property
-    def parts(self) -> dict[Modality, Any]:
-        """The parts by modality."""
-        named = ((Modality.IMAGE, self.image), (Modality.TEXT, self.text), (Modality.AUDIO, self.audio))
-        return {modality: part for modality, part in named if part is not None}
+    def same(self, other: Part) -> bool:
+        """Whether both are the same but for their weights, as far as that can be told by looking at them."""
+        is_name = isinstance(self.content, (str, Path)) and isinstance(other.content, (str, Path))
+        if self.content is not other.content and not (is_name and self.content == other.content):
+            return False  # arrays are not compared: that gives an array
+        ours, theirs = ((one.kind, one.templates, one.modality, one.words) for one in (self, other))
+        return ours == theirs
+
+    def check(self) -> None:
+        """Whether the content is of its kind, as far as that can be told by looking at it.
+
+        Raises:
+            QueryError: a text is none, or a vector is not made of numbers.
+        """
+        if self.kind is Kind.TEXT and not isinstance(self.content, str):
+            raise QueryError(f"a text to ask with must be a str, not {reprlib.repr(self.content)}")
+        if self.kind is Kind.VECTOR:
+            try:
+                np.asarray(self.content, np.float32)
+            except (TypeError, ValueError, OverflowError) as error:
+                shown = reprlib.repr(self.content)
+                raise QueryError(f"a query vector must be an array of numbers, not {shown}") from error
+
+    def describe(self) -> Any:  # noqa: ANN401  (a JSON value)
+        """The content as a JSON value."""
+        if self.kind is Kind.VECTOR:
+            return list(np.shape(self.content))
+        return str(self.content) if isinstance(self.content, (str, Path)) else f"<{type(self.content).__name__}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question: a sum of parts, made of single ones by arithmetic.
+
+    >>> Query.text("a dog") + 0.5 * Query.text("a beach") - Query.text("leash")
+    Query(text 'a dog' + 0.5 * text 'a beach' - text 'leash')
+
+    Each part becomes a vector of unit norm. Where there are several, the mean of its modality is taken off each before
+    they are added by their weights: otherwise what all pictures have in common would count more than what a picture
+    shows. The sum asks, made unit norm, so that only the proportions of the weights matter. A question of negative
+    parts only is answered by what is least like them. Items that take part are not among the answers.
+    """
+
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def text(cls, text: str, templates: Iterable[str] = (), words: str | None = None) -> Query:
+        """A text; see `Part` for the arguments."""
+        return cls((Part(Kind.TEXT, text, 1.0, tuple(templates), Modality.TEXT, words),))
+
+    @classmethod
+    def image(cls, image: ImageInput) -> Query:
+        """A picture, as in `types.Record`."""
+        return cls((Part(Kind.IMAGE, image, modality=Modality.IMAGE),))
+
+    @classmethod
+    def audio(cls, audio: AudioInput) -> Query:
+        """A sound, as in `types.Record`; a long one asks with the mean of its windows."""
+        return cls((Part(Kind.AUDIO, audio, modality=Modality.AUDIO),))
+
+    @classmethod
+    def vector(cls, vector: NDArray[Any]) -> Query:
+        """A vector `(d,)` in the space that is searched."""
+        return cls((Part(Kind.VECTOR, vector),))
+
+    @classmethod
+    def item(cls, item: str | Hit, modality: str | None = None) -> Query:
+        """What is stored of an item of the index: more like this.
+
+        Args:
+            item: its id, or a hit.
+            modality: of its medium that asks; that of the hit, or the first of image, audio and text that it has.
+
+        Raises:
+            QueryError: there is no such modality.
+        """
+        if modality is not None and modality not in set(Modality):
+            raise QueryError(f"{modality}: no modality; there are: {', '.join(Modality)}")
+        if isinstance(item, Hit):
+            return cls((Part(Kind.ITEM, item.id, modality=Modality(modality or item.modality)),))
+        return cls((Part(Kind.ITEM, item, modality=None if modality is None else Modality(modality)),))
+
+    @classmethod
+    def record(cls, modality: Modality, content: Any) -> Query:  # noqa: ANN401  (of any modality)
+        """One medium of a record."""
+        return cls((Part(Kind(modality), content, modality=modality),))
+
+    @classmethod
+    def parse(cls, expression: str) -> Query:
+        """A question written as `a dog + 0.5*./beach.jpg - leash`; see `search.expression`.
+
+        Raises:
+            QueryError: it cannot be read; the message shows the place.
+        """
+        from mmsearch.search.expression import parse
+
+        return parse(expression)
+
+    def refined(
+        self,
+        like: str | Hit | Sequence[str | Hit] = (),
+        unlike: str | Hit | Sequence[str | Hit] = (),
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.75,
+        gamma: float = 0.15,
+    ) -> Query:
+        """Relevance feedback: this question, moved to items that were right and away from those that were wrong.
+
+        `alpha * question + beta * mean(like) - gamma * mean(unlike)` (Rocchio, in The SMART Retrieval System, 1971;
+        the weights are those of Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, 9.1.1).
+        Of an empty question only the items are left.
+        """
+        question = alpha * self
+        for named, weight in ((like, beta), (unlike, -gamma)):
+            items = (named,) if isinstance(named, (str, Hit)) else named
+            for item in items:
+                question = question + weight / len(items) * Query.item(item)
+        return question
+
+    def templated(self, templates: Sequence[str]) -> Query:
+        """The same, with all texts asked in these templates, if there are any; see `Part`."""
+        if not templates:
+            return self
+        return Query(
+            tuple(replace(part, templates=tuple(templates)) if part.kind is Kind.TEXT else part for part in self.parts)
+        )
+
+    def __add__(self, other: Query) -> Query:
+        """The sum; parts that are the same become one."""
+        if not isinstance(other, Query):
+            return NotImplemented
+        parts = list(self.parts)
+        for part in other.parts:
+            for place, known in enumerate(parts):
+                if known.same(part):
+                    parts[place] = replace(known, weight=_sum(known.weight, part.weight))
+                    break
+            else:
+                parts.append(part)
+        return Query(tuple(parts))
+
+    def __radd__(self, other: int) -> Query:
+        """What `sum` begins with is 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __sub__(self, other: Query) -> Query:
+        """The difference."""
+        if not isinstance(other, Query):
+            return NotImplemented
+        return self + -other
+
+    def __neg__(self) -> Query:
+        """The opposite."""
+        return self * -1
+
+    def __mul__(self, weight: float) -> Query:
+        """All weights multiplied by a number."""
+        return Query(tuple(replace(part, weight=part.weight * weight) for part in self.parts))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, weight: float) -> Query:
+        """All weights divided by a number."""
+        return self * (1 / weight)
+
+    def __repr__(self) -> str:
+        """The sum as it is written."""
+        shown = ""
+        for part in self.parts:
+            sign = "-" if part.weight < 0 else "+" if shown else ""
+            times = "" if abs(part.weight) == 1 else f"{abs(part.weight):g} * "
+            shown += f"{' ' if shown else ''}{sign}{' ' if sign else ''}{times}{part.kind} {part.describe()!r}"
+        return f"Query({shown})"
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """Those of the parts; none for a vector."""
-        return tuple(self.parts)
+        """Those of the parts, each once, in a fixed order."""
+        found = {part.modality for part in self.parts}
+        return tuple(modality for modality in Modality if modality in found)
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Ids of the items that take part."""
+        return tuple(part.content for part in self.parts if part.kind is Kind.ITEM)
+
+    @property
+    def weighty(self) -> Query:
+        """The same without parts of weight 0, unless there are no others: `check` says so."""
+        parts = tuple(part for part in self.parts if part.weight)
+        return Query(parts) if 0 < len(parts) < len(self.parts) else self
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether a vector takes part, which is of one space only."""
+        return any(part.kind is Kind.VECTOR for part in self.parts)
 
     def describe(self) -> Metadata:
-        """The question in JSON values."""
+        """The question in JSON values: its parts by name if they count alike, or as a list with their weights."""
+        kinds = [part.kind for part in self.parts]
+        templates = [template for part in self.parts for template in part.templates]
         shown: dict[str, Any] = {}
-        for modality, part in self.parts.items():
-            shown[modality] = str(part) if isinstance(part, (str, Path)) else f"<{type(part).__name__}>"
-        if self.vector is not None:
-            shown["vector"] = list(np.shape(self.vector))
-        if self.templates:
-            shown["templates"] = list(self.templates)
+        if len(set(kinds)) == len(kinds) and all(part.weight == 1 for part in self.parts):
+            shown |= {str(part.kind): part.describe() for part in self.parts}
+        else:
+            shown["parts"] = [{str(part.kind): part.describe(), "weight": part.weight} for part in self.parts]
+        if templates:
+            shown["templates"] = list(dict.fromkeys(templates))
         return shown
 
     def check(self, model: Model) -> None:
         """Whether a model can be asked this.
 
         Raises:
-            QueryError: it is empty, a vector and more, has a part that the model does not know, or a template without
-                the place for the text.
+            QueryError: it is empty, its weights are no numbers or cancel out, it has a text that is none, a vector that
+                is not made of numbers, a part that the model does not know, or a template without the place for the
+                text.
         """
-        if self.vector is not None and self.parts:
-            raise QueryError("a query is either a vector or has parts, not both")
-        if self.vector is None and not self.parts:
+        if not self.parts:
             raise QueryError("the query is empty: give a text, an image, a sound or a vector")
-        for modality in self.parts:
+        if not all(math.isfinite(part.weight) for part in self.parts):
+            raise QueryError(f"a weight is no number in {self}")
+        if not any(part.weight for part in self.parts):
+            raise QueryError(f"the weights cancel out, nothing is left to ask with: {self}")
+        for part in self.parts:
+            part.check()
+        for modality in self.modalities:
             if getattr(model.inputs, modality) is None:
                 raise QueryError(f"the model {model.name} does not know the modality {modality}")
-        if self.templates and self.text is None:
-            raise QueryError("a template is for a text, and the query has none")
-        for template in self.templates:
+        for template in (template for part in self.parts for template in part.templates):
             if "{}" not in template:
                 raise QueryError(f"the template {template!r} does not say where the text goes: a photo of {{}}")
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A question as the model sees it.
-
-    Attributes:
-        modalities: of its parts; none for a vector.
-        rows: for each modality, the row `(dim,)` of each group: vectors of spaces, unit norm, and features.
-        vector: the caller's own vector, unit norm.
-    """
-
-    modalities: tuple[Modality, ...]
-    rows: Mapping[Modality, Mapping[Group, NDArray[Any]]]
-    vector: FloatArray | None = None
-
-    def along(self, route: Route, centre: Callable[[Space, Modality], FloatArray | None]) -> FloatArray:
-        """The query vector `(dim,)` in the space of a route, unit norm.
-
-        Args:
-            route: for the modalities of this question.
-            centre: the mean `(dim,)` of the vectors of a modality in a space, which a part that is carried over brings
-                with it; None if it is not known.
-
-        Raises:
-            QueryError: the caller's vector has another dimension than the space.
-        """
-        space = route.space
-        if self.vector is not None:
-            if self.vector.shape != (space.dim,):
-                raise QueryError(f"the query vector has {len(self.vector)} numbers, not {space.dim} as {space.name}")
-            return self.vector
-        if len(self.modalities) == 1 and not route.crossings:
-            return self._row(space, self.modalities[0])
-        parts = []
-        for modality in self.modalities:
-            crossing = route.crossings.get(modality)
-            row = self._row(crossing.source if crossing else space, modality)
-            if crossing is not None:
-                source = crossing.source
-                row = crossing.bridge.carry(row, source.name, centre=centre(source, modality))
-            parts.append(row)
-        return _unit(np.sum(parts, axis=0))
-
-    def _row(self, space: Space, modality: Modality) -> FloatArray:
-        for group, row in self.rows[modality].items():
-            if (group.kind, group.name, group.version) == ("vectors", space.name, space.version):
-                return row
-        raise AssertionError("routes lead through spaces for which the question was embedded")
-
-    def features(self, encoder: str, modality: Modality) -> FloatArray | None:
-        """The features `(dim,)` that an encoder found in the part of that modality."""
-        for group, row in self.rows.get(modality, {}).items():
-            if (group.kind, group.name) == ("features", encoder):
-                return row.astype(np.float32)
-        return None
-
-
-def embed(
-    queries: Sequence[Query],
-    model: Model,
-    encoders: Mapping[Modality, frozenset[str]],
-    remembered: Remembered | None = None,
-) -> list[Embedded]:
-    """Encode many questions at once, each modality in batches.
-
-    Args:
-        queries: checked.
-        model: of the index.
-        encoders: by modality, the names of those that are needed.
-        remembered: texts that were asked before; what is new is added.
-
-    Raises:
-        QueryError: one of the parts cannot be read.
-    """
-    rows: list[dict[Modality, Mapping[Group, NDArray[Any]]]] = [{} for _ in queries]
-    asked: dict[Modality, list[tuple[int, Any]]] = defaultdict(list)
-    for number, query in enumerate(queries):
-        for modality, part in query.parts.items():
-            known = remembered.get(query, encoders[modality]) if remembered and modality is Modality.TEXT else None
-            if known is None:
-                asked[modality].append((number, part))
-            else:
-                rows[number][modality] = known
-    for modality, parts in asked.items():
-        owners, contents = [], []
-        for number, part in parts:
-            for said in _said(part, queries[number].templates if modality is Modality.TEXT else ()):
-                for content in _contents(said, modality, model.inputs):
-                    owners.append(number)
-                    contents.append(content)
-        matrices = _encode(model, modality, contents, encoders[modality])
-        for number, _ in parts:
-            of_it = np.flatnonzero(np.array(owners) == number)
-            means = {group: matrix[of_it].astype(np.float32).mean(axis=0) for group, matrix in matrices.items()}
-            found = {group: _unit(mean) if group.kind == "vectors" else mean for group, mean in means.items()}
-            rows[number][modality] = found
-            if remembered and modality is Modality.TEXT:
-                remembered.put(queries[number], encoders[modality], found)
-    return [
-        Embedded(query.modalities, rows[number], None if query.vector is None else _vector(query.vector))
-        for number, query in enumerate(queries)
-    ]
-
-
-class Remembered:
-    """The rows of texts that were asked lately. Safe to use from several threads."""
-
-    def __init__(self, room: int = 1024) -> None:
-        self._room = room
-        self._rows: OrderedDict[tuple[str | None, tuple[str, ...], frozenset[str]], Mapping[Group, NDArray[Any]]]
-        self._rows = OrderedDict()
-        self._guard = threading.Lock()
-
-    def get(self, query: Query, encoders: frozenset[str]) -> Mapping[Group, NDArray[Any]] | None:
-        """The rows of the query's text by these encoders, if it was asked lately."""
-        key = query.text, query.templates, encoders
-        with self._guard:
-            if key in self._rows:
-                self._rows.move_to_end(key)
-            return self._rows.get(key)
-
-    def put(self, query: Query, encoders: frozenset[str], rows: Mapping[Group, NDArray[Any]]) -> None:
-        """Keep them, and forget what has not been asked for the longest time."""
-        with self._guard:
-            self._rows[query.text, query.templates, encoders] = rows
-            if len(self._rows) > self._room:
-                self._rows.popitem(last=False)
-
-
-def _said(part: Any, templates: tuple[str, ...]) -> list[Any]:  # noqa: ANN401
-    return [template.replace("{}", part) for template in templates] or [part]
-
-
-def _encode(
-    model: Model, modality: Modality, contents: list[NDArray[Any] | str], encoders: frozenset[str]
-) -> dict[Group, NDArray[Any]]:
-    size = min(encoder.batch_size for encoder in model.encoders if encoder.name in encoders)
-    parts: dict[Group, list[NDArray[Any]]] = defaultdict(list)
-    for start in range(0, len(contents), size):
-        for group, rows in encode(model, modality, contents[start : start + size], Role.QUERY, encoders):
-            parts[group].append(rows)
-    return {group: np.concatenate(rows) for group, rows in parts.items()}
-
-
-def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[Any] | str]:  # noqa: ANN401
-    """What a part of a query is cut into; the same way as when it is indexed."""
-    from mmsearch.media.decode import decode  # a vector needs none of it
-
-    is_path = isinstance(part, str) and modality is not Modality.TEXT
-    source = Path(os.path.expanduser(part)) if is_path else part  # noqa: PTH111  (never raises)
-    try:
-        return [segment.content for segment in decode(source, modality, inputs).segments]
-    except MediaError as error:
-        shown = f" {source}" if isinstance(source, Path) else ""
-        raise QueryError(f"cannot ask with the {modality}{shown}: {error}") from error
-
-
-def _vector(vector: NDArray[Any]) -> FloatArray:
-    row = np.asarray(vector, np.float32)
-    norm = math.sqrt(row @ row) if row.ndim == 1 else math.nan
-    if not 0 < norm < math.inf:
-        raise QueryError("a query vector must have one dimension, be finite and not all zero")
-    return row / np.float32(norm)
-
-
-def _unit(row: NDArray[Any]) -> FloatArray:
-    norm = np.linalg.norm(row)
-    return (row / norm if norm > 0 else row).astype(np.float32)
+def _sum(one: float, other: float) -> float:
+    """Of two weights; 0 where only rounding is left, as of 0.1 + 0.2 - 0.3."""
+    total = one + other
+    return 0.0 if abs(total) < LEAST * max(abs(one), abs(other)) else total  # nothing is less than an infinite one

@@ -6,22 +6,41 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mmsearch.types import Hit
+from mmsearch.search.fuse import STEP as WORDS
+from mmsearch.types import Hit, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mmsearch.search.candidates import Candidates
-    from mmsearch.search.query import Embedded
+    from mmsearch.search.candidates import Candidates, Past
+    from mmsearch.search.embedded import Embedded
     from mmsearch.search.route import Route
     from mmsearch.store.reading import Reading, Row
-    from mmsearch.types import Metadata, Modality
+    from mmsearch.types import FloatArray, Metadata, Modality
 
 
-def hits(store: Reading, candidates: Candidates, query: Embedded, routes: Mapping[Modality, Route]) -> list[Hit]:
-    """Hits for candidates; items that were removed meanwhile are left out."""
+def hits(
+    store: Reading,
+    candidates: Candidates,
+    query: Embedded,
+    routes: Mapping[Modality, Route],
+    *,
+    spans: Mapping[int, tuple[float, float]] = MappingProxyType({}),
+    explain: bool = False,
+) -> list[Hit]:
+    """Hits for candidates; items that are gone are left out.
+
+    Args:
+        store: one version of the index.
+        candidates: best first.
+        query: that they answer.
+        routes: by modality, how they were found.
+        spans: by segment, the stretch that its neighbours make with it.
+        explain: with their stages.
+    """
     segments = candidates.segments.tolist()
     known = store.hydrate(segments)
     rows = [(place, known[segment]) for place, segment in enumerate(segments) if segment in known]
@@ -30,15 +49,17 @@ def hits(store: Reading, candidates: Candidates, query: Embedded, routes: Mappin
         part.tolist() for part in (candidates.modalities, candidates.scores, candidates.cosines)
     )
     ways = {modality: _way(query, modality, routes[modality]) for modality in set(modalities)}
+    confidences = [None] * len(candidates) if candidates.confidences is None else _known(candidates.confidences)
+    same = _same(store, candidates)
     return [
         Hit(
             rank,
             row.key,
-            _path(store, row),
+            path_of(store, row),
             modalities[place],
             scores[place],
             cosines[place],
-            None,
+            confidences[place],
             row.start,
             row.end,
             row.page,
@@ -46,10 +67,17 @@ def hits(store: Reading, candidates: Candidates, query: Embedded, routes: Mappin
             row.excerpt,
             _properties(row),
             of_user,
-            ways[modalities[place]] + tuple(f"rank {was[place]} before {name}" for name, was in candidates.history),
+            ways[modalities[place]] + _moves(candidates, place),
+            same.get(place, ()),
+            _stages(candidates, place, ways[modalities[place]]) if explain else (),
+            spans.get(row.segment_id),
         )
         for rank, ((place, row), of_user) in enumerate(zip(rows, metadata, strict=True), 1)
     ]
+
+
+def _known(confidences: FloatArray) -> list[float | None]:
+    return [None if one != one else one for one in confidences.tolist()]  # NaN
 
 
 def _way(query: Embedded, target: Modality, route: Route) -> tuple[str, ...]:
@@ -57,7 +85,48 @@ def _way(query: Embedded, target: Modality, route: Route) -> tuple[str, ...]:
     return (f"{'+'.join(query.modalities) or 'vector'}→{target} in {route.space.name}", *carried)
 
 
-def _path(store: Reading, row: Row) -> Path | None:
+def _moves(candidates: Candidates, place: int) -> tuple[str, ...]:
+    return tuple(move for past in candidates.history if (move := _move(past, place)) is not None)
+
+
+def _move(past: Past, place: int) -> str | None:
+    """What a step did; None if it had nothing to do with the hit."""
+    note = _note(past, place)
+    rank = past.places[place]
+    before = f"rank {rank} before {past.name}" if rank else "found by words alone"
+    if "unread" in note:
+        return f"{before}, which kept it there: {note['unread']}"
+    if "words" in note:
+        return f"{before}, rank {note['rank']} by words: {', '.join(note['words'])}"
+    return before if rank and past.name != WORDS else None
+
+
+def _note(past: Past, place: int) -> Metadata:
+    return past.notes[place] or {} if past.notes is not None else {}
+
+
+def _stages(candidates: Candidates, place: int, way: tuple[str, ...]) -> tuple[Stage, ...]:
+    """How the candidate at a place stood after the search, and after each step that had to do with it."""
+    history = [past for past in candidates.history if past.places[place] or _note(past, place)]
+    ranks = [*(int(past.places[place]) for past in history), place + 1]
+    scores = [*(float(past.scores[place]) if past.places[place] else None for past in history)]
+    scores.append(float(candidates.scores[place]))
+    used = [_note(past, place) for past in history]
+    found = Stage("found", ranks[0], scores[0], {"route": list(way), "cosine": float(candidates.cosines[place])})
+    return found, *map(Stage, (past.name for past in history), ranks[1:], scores[1:], used)
+
+
+def _same(store: Reading, candidates: Candidates) -> dict[int, tuple[str, ...]]:
+    """By place, the ids of the items that are folded into a candidate."""
+    if candidates.same is None:
+        return {}
+    folded = {place: items for place, items in enumerate(candidates.same) if items}
+    keys = store.keys([item for items in folded.values() for item in items])
+    return {place: tuple(keys[item] for item in items if item in keys) for place, items in folded.items()}
+
+
+def path_of(store: Reading, row: Row) -> Path | None:
+    """Where the file of a segment's item is; None if it has none."""
     if row.root_id is None or row.path is None:
         return None
     return Path(os.fsdecode(os.path.join(store.root_path(row.root_id), row.path)))  # noqa: PTH118  (bytes)

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from copy import copy
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.errors import BridgeMissing, QueryError
-from mmsearch.search import exact, rerank
-from mmsearch.search.candidates import Candidates, merge
-from mmsearch.search.lanes import Lane, Lanes
+from mmsearch.errors import BridgeMissing, MmsearchError, QueryError
+from mmsearch.search import defaults, rerank
+from mmsearch.search.asking import Asking
+from mmsearch.search.calibrate.cut import cut, is_word
+from mmsearch.search.calibrate.scale import Scales
+from mmsearch.search.candidates import Candidates
+from mmsearch.search.embedded import Embedded
+from mmsearch.search.finding import Finder
+from mmsearch.search.items import numbers
+from mmsearch.search.lexical.hybrid import Heard, Lexical, Words
+from mmsearch.search.moments import in_time, moments
 from mmsearch.search.nearest import Nearest
-from mmsearch.search.query import Embedded, Query, Remembered, embed
+from mmsearch.search.one_thread import one_thread
+from mmsearch.search.query import Query
 from mmsearch.search.ranking import Ranking, stack
 from mmsearch.search.rerank.base import Context
 from mmsearch.search.results import hits
-from mmsearch.search.route import Route, joins, route, targets
+from mmsearch.search.route import Route, targets
 from mmsearch.search.stored import stored
-from mmsearch.search.survivors import Survivors
-from mmsearch.search.tables import Tables
-from mmsearch.types import Hits, Modality
+from mmsearch.search.wanted import Wanted, check
+from mmsearch.types import Hits, Modality, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from mmsearch.ann.gpu import Card
     from mmsearch.encoders.base import Model
@@ -37,9 +43,23 @@ if TYPE_CHECKING:
     from mmsearch.store.view import View
     from mmsearch.types import FloatArray, Space
 
-LARGEST_K = 100_000
 TOGETHER = 256  # questions embedded at once in a batch; bounds the memory that their media take
 RANKED = 1_024  # of those that are embedded already; bounds the memory that their lists take
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that a model can be asked.
+
+    Attributes:
+        query: with the modalities of the items that take part.
+        own: the numbers of these items.
+        words: of its texts.
+    """
+
+    query: Query
+    own: tuple[int, ...]
+    words: Words
 
 
 class FitsChanged(Exception):  # noqa: N818  (a signal between searcher and engine, which asks again; no error)
@@ -56,16 +76,18 @@ class Searcher:
         bridges: Bridges = lambda source, target: None,
         cards: Callable[[], Sequence[Card]] = tuple,
         nearest: Nearest | None = None,
+        device: str | None = None,
     ) -> None:
-        self._store, self.model, self._bridges = store, model, bridges
+        self._store, self.model, self._device = store, model, device
         self.fits = tuple(sorted((fitted.space.name, fitted.space.version) for fitted in model.fitted))
-        self._remembered = Remembered()
-        self._survivors = Survivors()
-        self._tables = Tables()
-        self._lanes = Lanes(self._tables)
-        self._direct: dict[tuple[tuple[Modality, ...], tuple[Modality, ...]], Mapping[Modality, Route]] = {}
+        self._asking = Asking(store, model, bridges, self.stored)
+        self._finder = Finder(model, nearest or Nearest(cards))
         self._latest: Snapshot | None = None
-        self.nearest = nearest or Nearest(cards)
+
+    @property
+    def nearest(self) -> Nearest:
+        """How rows are found."""
+        return self._finder.nearest
 
     def search(
         self,
@@ -75,37 +97,122 @@ class Searcher:
         k: int = 10,
         where: str | None = None,
         chain: str | Sequence[str] | None = None,
+        lexical: str | None = None,
+        explain: bool = False,
+        least: float | None = None,
     ) -> Hits:
-        """The k best items for one question; `chain` None stands for the model's default rerankers.
+        """The k best items for one question; `chain` None stands for the rerankers of each direction: see `defaults`.
+
+        Without `least` an answer of which nothing matches well is empty: see `calibrate.cut`.
+
+        With `explain` hits have their `stages`. What words count is said by `lexical`: see `lexical.hybrid.Lexical`.
 
         Raises:
-            QueryError: the question, the target, k, the filter or the chain makes no sense.
+            QueryError: the question, the target, k, the filter, the chain or `lexical` makes no sense.
         """
-        wanted = targets(target)
-        if not 1 <= k <= LARGEST_K:
-            raise QueryError(f"k must be from 1 to {LARGEST_K}, not {k}")
-        steps = rerank.names(self.model.rerank if chain is None else chain)
-        query.check(self.model)
-        routes = self._routes(query.modalities, wanted)
-        if query.vector is not None and len(routes) > 1:
+        wanted = Wanted.of(target, k, where, chain, lexical, explain=explain, least=least)
+        (found,) = self._answers([query], wanted)
+        return found
+
+    def search_many(self, queries: Sequence[Query], wanted: Wanted) -> list[Hits | MmsearchError]:
+        """The same for many questions, which are embedded and compared together.
+
+        A question that cannot be asked has its error in its place, as `search` would raise it: it is found by asking
+        halves.
+        """
+        try:
+            return [*self._answers(queries, wanted)]
+        except (QueryError, BridgeMissing) as error:
+            if len(queries) == 1:
+                return [error]
+        half = len(queries) // 2
+        return [*self.search_many(queries[:half], wanted), *self.search_many(queries[half:], wanted)]
+
+    def _answers(self, queries: Sequence[Query], wanted: Wanted) -> list[Hits]:
+        alike: dict[tuple[Any, ...], list[tuple[int, Asked]]] = defaultdict(list)
+        for place, query in enumerate(queries):
+            settled, own = self._asking.settled(query)
+            settled.check(self.model)
+            words = Words.of(settled, wanted.lexical)
+            asked = Asked(settled, tuple(own), words)
+            alike[settled.modalities, settled.has_vector, words.question is None, len(own)].append((place, asked))
+        answers: dict[int, Hits] = {}
+        for some in alike.values():
+            places, together = zip(*some, strict=True)
+            answers |= zip(places, self._answered(together, wanted), strict=True)
+        return [answers[place] for place in range(len(queries))]
+
+    def _answered(self, together: Sequence[Asked], wanted: Wanted) -> list[Hits]:
+        """Of questions that are alike: of the same modalities, with as many items, with words or without."""
+        query, words = together[0].query, together[0].words
+        routes = self._asking.routes(query.modalities, wanted.targets)
+        if query.has_vector and len(routes) > 1:
             _of_one_space(routes)
-        (embedded,) = self._embed([query], routes)
+        embedded = self._asking.embed([asked.query for asked in together], routes)
+        with self._store.view() as view:
+            alone = words.mode is Lexical.ONLY  # as they were asked for: what stands first has the words
+            steps = () if alone and wanted.steps is None else wanted.steps
+            chains = self._chains(view, query.modalities, routes, steps)
+            self._forget(view.snapshot())
+            scales = self._finder.scales(view, embedded, routes)
+            reachable = partial(self._finder.reachable, view, routes, wanted.where)
+            heard = [
+                asked.words.found(view, partial(reachable, question, scale), wanted.k)
+                for asked, question, scale in zip(together, embedded, scales, strict=True)
+            ]
+            pool = max(wanted.k, rerank.POOL) if any(chains) or any(heard) else wanted.k
+            width = pool + len(together[0].own)
+            if alone:
+                found = [Candidates.none() if one is None else one.alone() for one in heard]
+            else:
+                found = self._finder.candidates(view, embedded, routes, width, wanted.where, scales)
+            return [
+                self._answer(view, asked, question, some, words_found, routes, chains, wanted, scale)
+                for asked, question, some, words_found, scale in zip(
+                    together, embedded, found, heard, scales, strict=True
+                )
+            ]
+
+    def _answer(
+        self,
+        view: View,
+        asked: Asked,
+        embedded: Embedded,
+        found: Candidates,
+        heard: Heard | None,
+        routes: Mapping[Modality, Route],
+        chains: defaults.Chains,
+        wanted: Wanted,
+        scales: Scales,
+    ) -> Hits:
+        """From what was found to hits, and what was asked in JSON values."""
+        query, words, own = asked.query, asked.words, asked.own
         shown = {
             **query.describe(),
-            "target": [str(modality) for modality in wanted],
-            "k": k,
-            "where": where,
-            "rerank": list(steps),
+            "target": [str(modality) for modality in wanted.targets],
+            "k": wanted.k,
+            "where": wanted.where,
+            "lexical": str(words.mode),
+            "rerank": defaults.described(chains),
         }
-        with self._store.view() as view:
-            (found,) = self._candidates(view, [embedded], routes, max(k, rerank.POOL) if steps else k, where)
-            ranked = self._reranked(view, embedded, found, routes, steps)
-            failed = self.nearest.failed
-            if failed and (slow := [failed[one.id] for one in view.snapshot().structures if one.id in failed]):
-                shown["slow"] = slow
-            if unreached := [str(modality) for modality in wanted if self._is_cut_off(view, query, modality, routes)]:
-                shown["unreached"] = unreached
-            return Hits(hits(view, ranked.head(k), embedded, routes), shown)
+        ranked = self._reranked(view, embedded, found.without(own), routes, chains, explains=wanted.explain)
+        if heard is not None and not words.is_alone:
+            ranked = heard.beside(ranked).without(own)
+        alone = Modality.IMAGE in routes and is_word(query, self.model.inputs.text)
+        ranked, unmatched = cut(ranked, scales, words, wanted, is_word=alone)
+        if unmatched is not None:
+            shown["unmatched"] = round(unmatched, 4)
+        failed = self.nearest.failed
+        if failed and (slow := [failed[one.id] for one in view.snapshot().structures if one.id in failed]):
+            shown["slow"] = slow
+        cut_off = [one for one in wanted.targets if self._asking.is_cut_off(view, query, one, routes)]
+        if cut_off:
+            shown["unreached"] = [str(modality) for modality in cut_off]
+        best = ranked.head(wanted.k)
+        if wanted.least and (best.confidences is None or np.isnan(best.confidences).any()):
+            shown["uncalibrated"] = True
+        spans = self._finder.spans(view, embedded, best, routes)
+        return Hits(hits(view, best, embedded, routes, spans=spans, explain=wanted.explain), shown)
 
     def rank(
         self,
@@ -120,16 +227,17 @@ class Searcher:
             queries: all with parts of the same modalities.
             target: the modality.
             depth: at least 1.
-            chain: None stands for the model's default rerankers.
+            chain: None stands for the rerankers of the direction.
 
         Raises:
             QueryError: as `search`.
         """
         (modality,) = targets(target)
-        steps = rerank.names(self.model.rerank if chain is None else chain)
+        steps = None if chain is None else rerank.names(chain)
+        queries = self._asking.all_settled(queries)
         if len({query.modalities for query in queries}) > 1:
             raise QueryError("questions that are ranked together have parts of the same modalities")
-        routes = self._routes(queries[0].modalities, (modality,)) if queries else {}
+        routes = self._asking.routes(queries[0].modalities, (modality,)) if queries else {}
         parts = []
         with self._store.view() as view:
             together = RANKED if queries and isinstance(queries[0], Embedded) else TOGETHER
@@ -142,7 +250,7 @@ class Searcher:
         """Items of the index, by their numbers, as questions; see `stored.stored`."""
         with self._store.view() as view:
             self._forget(view.snapshot())
-            items_of = partial(self._tables.items, view)
+            items_of = partial(self._finder.tables.items, view)
             return stored(view.snapshot(), items_of, np.array(items, np.int64), modality)
 
     def keys(self, ranking: Ranking) -> list[list[str]]:
@@ -157,42 +265,17 @@ class Searcher:
         queries: Sequence[Embedded],
         routes: Mapping[Modality, Route],
         depth: int,
-        steps: Sequence[str],
+        steps: tuple[str, ...] | None,
     ) -> Ranking:
-        if not steps and (ranking := self._at_once(view, queries, routes, depth)) is not None:
+        self._forget(view.snapshot())
+        chains = self._chains(view, queries[0].modalities, routes, steps)
+        if not any(chains) and (ranking := self._finder.at_once(view, queries, routes, depth)) is not None:
             return ranking
-        found = self._candidates(view, queries, routes, max(depth, rerank.POOL) if steps else depth, None)
+        found = self._finder.candidates(view, queries, routes, max(depth, rerank.POOL) if any(chains) else depth, None)
         return Ranking.of(
-            [self._reranked(view, query, some, routes, steps) for query, some in zip(queries, found, strict=True)],
+            [self._reranked(view, query, some, routes, chains) for query, some in zip(queries, found, strict=True)],
             depth,
         )
-
-    def _at_once(
-        self, view: View, queries: Sequence[Embedded], routes: Mapping[Modality, Route], depth: int
-    ) -> Ranking | None:
-        """The same as by `_candidates`, as arrays from end to end; None where that cannot be.
-
-        It can where all rows are compared and each is an item of its own.
-        """
-        snapshot, ((modality, way),) = view.snapshot(), routes.items()
-        self._forget(snapshot)
-        lane = self._lanes.of(snapshot, way.space, modality)
-        numbers = self._lanes.items(view, lane)
-        if numbers is None:
-            return None
-        vectors = self._along(snapshot, queries, way)
-        found = self.nearest.block(snapshot, lane.shards, vectors, depth, asked=_asked(queries[0]))
-        if found is None:
-            return None
-        places, cosines = found
-        ranking = Ranking.empty(len(queries), depth)
-        dead, width = np.isneginf(cosines), places.shape[1]
-        if dead.any():
-            cosines[dead] = np.nan
-        ranking.items[:, :width] = numbers[places]  # -1 of the dead
-        ranking.cosines[:, :width] = cosines
-        ranking.scores[:, :width] = cosines - (vectors @ lane.mean)[:, None]
-        return ranking
 
     def vectors(self, queries: Sequence[Query] | Sequence[Embedded], target: str) -> tuple[Space, FloatArray]:
         """What items of one modality are compared with: the space, and the questions in it `(q, d)`, of unit norm.
@@ -205,10 +288,38 @@ class Searcher:
             QueryError: as `search`.
         """
         (modality,) = targets(target)
-        way = self._routes(queries[0].modalities, (modality,))[modality]
+        queries = self._asking.all_settled(queries)
+        way = self._asking.routes(queries[0].modalities, (modality,))[modality]
         asking = self.embedded(queries, (modality,))
         with self._store.view() as view:
-            return way.space, self._along(view.snapshot(), asking, way)
+            return way.space, self._finder.along(view.snapshot(), asking, way)
+
+    def within(self, query: Query, item: str, *, modality: str | None = None, most: int = 10) -> Moments:
+        """The moments of one item that fit a question best.
+
+        Args:
+            query: the question.
+            item: its id.
+            modality: of the medium that is looked at: its sound, or else its text, if it is not given.
+            most: how many moments.
+
+        Raises:
+            QueryError: the question or `most` makes no sense, there is no such item, or it has no such medium.
+        """
+        check(most)
+        query, _ = self._asking.settled(query)
+        query.check(self.model)
+        with self._store.view() as view:
+            (number,) = numbers(view, [item])
+            target = in_time(view, number, item, modality)
+        way = self._asking.routes(query.modalities, (target,))[target]
+        (embedded,) = self._asking.embed([query], {target: way})
+        with self._store.view() as view:
+            snapshot = view.snapshot()
+            self._forget(snapshot)
+            lane = self._finder.lanes.of(snapshot, way.space, target)
+            (question,) = self._finder.along(snapshot, [embedded], way)
+            return moments(view, lane, question, number, most, {**query.describe(), "within": item})
 
     def embedded(self, queries: Sequence[Query] | Sequence[Embedded], wanted: Sequence[Modality]) -> list[Embedded]:
         """Questions as the model sees them, ready to be asked about all of these modalities that can be reached.
@@ -220,13 +331,14 @@ class Searcher:
         Raises:
             QueryError: as `search`.
         """
-        routes = self._routes(queries[0].modalities, wanted)
+        queries = self._asking.all_settled(queries)
+        routes = self._asking.routes(queries[0].modalities, wanted)
         found = [query for query in queries if isinstance(query, Embedded)]
         plain = [query for query in queries if isinstance(query, Query)]
         for query in plain:
             query.check(self.model)
         for start in range(0, len(plain), TOGETHER):
-            found += self._embed(plain[start : start + TOGETHER], routes)
+            found += self._asking.embed(plain[start : start + TOGETHER], routes)
         return found
 
     def asked(self, asked: Modality, target: Modality, k: int) -> tuple[bool, tuple[str, ...]]:
@@ -236,147 +348,58 @@ class Searcher:
             BridgeMissing: there is no way yet.
             QueryError: nor can there be.
         """
-        way = self._routes((asked,), (target,))[target]
+        way = self._asking.routes((asked,), (target,))[target]
         with self._store.view() as view:
             snapshot = view.snapshot()
-            lane = self._lanes.of(snapshot, way.space, target)
+            lane = self._finder.lanes.of(snapshot, way.space, target)
             asks = self.nearest.asks(snapshot, lane.shards, asked, max(1, min(lane.live, k + 16)))
             return asks, tuple(standing.recipe for standing in snapshot.structures_of(lane.shards))
+
+    def chain(self, asked: Modality, target: Modality) -> tuple[str, ...]:
+        """The rerankers that questions of one modality about another have where nobody says; see `defaults`.
+
+        Raises:
+            BridgeMissing: there is no way yet.
+            QueryError: nor can there be.
+        """
+        way = self._asking.routes((asked,), (target,))[target]
+        with self._store.view() as view:
+            return defaults.chain(view.snapshot(), self.model, (asked,), target, way.space)
 
     def by(self, kind: type[Nearest]) -> Searcher:
         """The same, which finds rows in another way; see `ways`."""
         other = copy(self)
-        other.nearest = self.nearest.turned(kind)
+        other._finder = copy(self._finder)
+        other._finder.nearest = self.nearest.turned(kind)
         return other
 
-    def _routes(self, asked: Sequence[Modality], wanted: Sequence[Modality]) -> Mapping[Modality, Route]:
-        """The way to each target that can be reached.
-
-        Raises:
-            BridgeMissing: none can be, for want of a bridge.
-            QueryError: none can be.
-        """
-        key = (tuple(asked), tuple(wanted))
-        if key in self._direct:
-            return self._direct[key]
-        found = {modality: route(self.model, asked, modality, self._bridges) for modality in wanted}
-        routes = {modality: way for modality, way in found.items() if way is not None}
-        if len(routes) == len(wanted) and not any(way.crossings for way in routes.values()):
-            self._direct[key] = routes  # what crosses no bridge stays so, whatever is fitted later
-        if not routes:
-            way = f"{' and '.join(asked) or 'a vector'} → {', '.join(wanted)}"
-            if any(joins(self.model, asked, modality) for modality in wanted):
-                raise BridgeMissing(
-                    f"{way} needs a bridge between the spaces of {self.model.name}; "
-                    f"`mmsearch bridge fit --index {self._store.folder.absolute()}` makes it, once for all indexes of "
-                    "this model"
-                )
-            raise QueryError(f"{self.model.name} has no space for {way}")
-        return routes
-
-    def _is_cut_off(self, view: View, query: Query, target: Modality, routes: Mapping[Modality, Route]) -> bool:
-        """Whether only a bridge is missing on the way to a target of which the index has something."""
-        if target in routes or not joins(self.model, query.modalities, target):
-            return False
-        snapshot, spaces = view.snapshot(), (head.space for head in self.model.heads)
-        return any(shard.live for s in spaces for shard in snapshot.of("vectors", s.name, s.version, target))
-
-    def _embed(self, queries: Sequence[Query], routes: Mapping[Modality, Route]) -> list[Embedded]:
-        """The questions, by the encoders that the routes begin with."""
-        if not any(query.parts for query in queries):
-            return embed(queries, self.model, {})
-        needed: dict[Modality, set[str]] = defaultdict(set)
-        encoders_of = {head.space: head.encoders for head in self.model.heads}
-        encoders_of |= {fitted.space: fitted.encoders for fitted in self.model.fitted}
-        for way in routes.values():
-            for modality in {modality for query in queries for modality in query.parts}:
-                crossing = way.crossings.get(modality)
-                needed[modality].add(encoders_of[crossing.source if crossing else way.space][modality])
-        encoders = {modality: frozenset(names) for modality, names in needed.items()}
-        return embed(queries, self.model, encoders, self._remembered)
-
-    def _candidates(
+    def _chains(
         self,
         view: View,
-        queries: Sequence[Embedded],
+        asked: Sequence[Modality],
         routes: Mapping[Modality, Route],
-        k: int,
-        where: str | None,
-    ) -> list[Candidates]:
-        """The k best items for each question over all targets.
-
-        All questions have parts of the same modalities.
-        """
-        snapshot = view.snapshot()
-        self._forget(snapshot)
-        if where is not None:
-            self._survivors.check(where, view)
-
-        asked = _asked(queries[0])
-        parts: list[list[Candidates]] = [[] for _ in queries]
-        for modality, way in routes.items():
-            lane = self._lanes.of(snapshot, way.space, modality)
-            vectors = self._along(snapshot, queries, way)
-            allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
-            centres = vectors @ lane.mean
-            for part, found, mean in zip(
-                parts, self._items(view, lane, vectors, k, asked, allowed), centres, strict=True
-            ):
-                part.append(found.scored(found.cosines - mean))
-        return [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
-
-    def _along(self, snapshot: Snapshot, queries: Sequence[Embedded], way: Route) -> FloatArray:
-        """The questions `(q, d)` in the space of a route, unit norm."""
-        centre = partial(self._lanes.centre, snapshot)
-        return np.array([query.along(way, centre) for query in queries])
-
-    def _items(
-        self,
-        view: View,
-        lane: Lane,
-        vectors: FloatArray,
-        k: int,
-        asked: str,
-        allowed: Mapping[int, NDArray[np.int64]] | None,
-    ) -> list[Candidates]:
-        """The k best items by their best segment. Asks for more segments until there are k items, or all segments."""
-        snapshot, fetch = view.snapshot(), min(lane.live, k + 16)
-        best = self.nearest.top(snapshot, lane.shards, vectors, max(fetch, 1), asked=asked, allowed=allowed)
-        results = [self._group(view, lane, found) for found in best]
-        for number, found in enumerate(best):
-            wide = fetch
-            while len(results[number]) < k and wide < lane.live and len(found.offsets) >= wide:
-                wide = min(lane.live, 4 * wide)
-                one = vectors[number : number + 1]
-                (found,) = self.nearest.top(snapshot, lane.shards, one, wide, asked=asked, allowed=allowed)  # noqa: PLW2901
-                results[number] = self._group(view, lane, found)
-        return [candidates.head(k) for candidates in results]
-
-    def _group(self, view: View, lane: Lane, found: exact.Found) -> Candidates:
-        """Segments become items; each item keeps its first, that is its best, segment."""
-        here = set(found.shards.tolist())
-        if len(here) == 1:
-            ids = self._tables.ids(view, view.snapshot().by_id[here.pop()], found.offsets)
-        else:
-            ids = np.empty((len(found.offsets), 2), np.int64)
-            for shard in here:
-                places = (found.shards == shard).nonzero()[0]
-                ids[places] = self._tables.ids(view, view.snapshot().by_id[shard], found.offsets[places])
-        segments, items, cosines = ids[:, 0], ids[:, 1], found.cosines
-        if segments.min(initial=0) < 0 or len(set(items.tolist())) < len(items):
-            live = np.flatnonzero(segments >= 0)
-            _, first = np.unique(items[live], return_index=True)
-            kept = live[np.sort(first)]
-            segments, items, cosines = segments[kept], items[kept], cosines[kept]
-        return Candidates(items, segments, np.array([lane.modality] * len(items), object), cosines, cosines)
+        steps: tuple[str, ...] | None,
+    ) -> defaults.Chains:
+        """The steps that were asked for, or those that each direction has."""
+        if steps is not None:
+            return {steps: tuple(routes)}
+        return defaults.chains(view.snapshot(), self.model, asked, routes)
 
     def _reranked(
-        self, view: View, query: Embedded, found: Candidates, routes: Mapping[Modality, Route], steps: Sequence[str]
+        self,
+        view: View,
+        query: Embedded,
+        found: Candidates,
+        routes: Mapping[Modality, Route],
+        chains: defaults.Chains,
+        *,
+        explains: bool = False,
     ) -> Candidates:
-        if not steps:
+        if not any(chains):
             return found
-        context = Context(view, view.snapshot(), self.model, {modality: way.space for modality, way in routes.items()})
-        return rerank.apply(rerank.make(steps, context), query, found)
+        context = Context(view, view.snapshot(), self.model, routes, explains=explains, device=self._device)
+        with one_thread():
+            return defaults.apply(chains, context, query, found)
 
     def _forget(self, snapshot: Snapshot) -> None:
         """Drop the tables of shards that are gone; an older view that still asks reads them again."""
@@ -385,12 +408,7 @@ class Searcher:
         if self._latest is not snapshot:
             self._latest = snapshot
             self.nearest.forget(snapshot)
-            self._tables.forget(snapshot)
-
-
-def _asked(query: Embedded) -> str:
-    """The modality that asks; empty if there is no telling."""
-    return str(*query.modalities) if len(query.modalities) == 1 else ""
+            self._finder.tables.forget(snapshot)
 
 
 def _of_one_space(routes: Mapping[Modality, Route]) -> None:

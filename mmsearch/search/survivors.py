@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mmsearch.errors import FilterError
-from mmsearch.search.where import FIELDS, metadata_field, parse
+from mmsearch.search.where import metadata_field, parse
 from mmsearch.store.schema import files, items, rows, segments
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ class Survivors:
         for name in sorted(parsed.metadata_fields):
             known = select(items.c.id).where(metadata_field(name).is_not(None)).limit(1)
             if not view.select(known):
-                raise FilterError(
-                    f"filter: no item has a field {name!r}; beside metadata there are: {', '.join(FIELDS)}"
-                )
+                raise parsed.unknown(name)
 
 
 @contextmanager

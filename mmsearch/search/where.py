@@ -18,6 +18,7 @@ strings and compare as such: `taken >= '2024-05'`.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from mmsearch.errors import FilterError
 from mmsearch.store.schema import files, items, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import ColumnElement
 
@@ -59,19 +60,33 @@ OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 }
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])|(?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")"""
-    r"""|(?P<word>[^\W\d][\w.]*)|(?P<sign><=|>=|<>|!=|==|[=<>(),]))"""
+    r"""\s*(?:(?P<number>-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"""
+    r"""|(?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<word>[^\W\d][\w.]*)|(?P<sign><=|>=|<>|!=|==|[=<>(),]))"""
 )
-_KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "true", "false"}
+KEYWORDS = {"and", "or", "not", "in", "like", "is", "null", "true", "false"}
 _DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A parsed expression and the names in it that must be metadata."""
+    """A parsed expression.
+
+    Attributes:
+        clause: in SQL.
+        metadata_fields: the names in it that must be metadata, and where each stands first.
+        expression: as it was written.
+    """
 
     clause: ColumnElement[bool]
-    metadata_fields: frozenset[str]
+    metadata_fields: Mapping[str, int]
+    expression: str
+
+    def unknown(self, name: str) -> FilterError:
+        """The error for a name that no item has."""
+        near = difflib.get_close_matches(name, FIELDS, 1)
+        meant = f"did you mean {near[0]}? Beside" if near else "beside"
+        what = f"no item has a field {name!r}; {meant} metadata there are: {', '.join(FIELDS)}; it stands"
+        return _error(self.expression, what, self.metadata_fields[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +111,24 @@ def metadata_field(name: str) -> ColumnElement[Any]:
     return func.json_extract(items.c.metadata, path)
 
 
+def _error(expression: str, what: str, at: int) -> FilterError:
+    line = re.sub(r"\s", " ", expression)
+    return FilterError(f"filter: {what} at character {at + 1}\n  {line}\n  {' ' * at}^")
+
+
 class _Parser:
     def __init__(self, expression: str) -> None:
         self._expression = expression
         self._tokens = self._scan()
         self._at = 0
         self._depth = 0
-        self._metadata: set[str] = set()
+        self._metadata: dict[str, int] = {}
 
     def parse(self) -> Filter:
         clause = self._or()
         if self._now.kind != "end":
             raise self._error("expected `and`, `or` or the end")
-        return Filter(clause, frozenset(self._metadata))
+        return Filter(clause, self._metadata, self._expression)
 
     def _scan(self) -> list[_Token]:
         tokens, at = [], 0
@@ -119,7 +139,7 @@ class _Parser:
                 start = at + len(text[at:]) - len(text[at:].lstrip())
                 raise self._error("cannot read this", start)
             kind, found = match.lastgroup, match[match.lastgroup]
-            if kind == "word" and found.lower() in _KEYWORDS:
+            if kind == "word" and found.lower() in KEYWORDS:
                 kind, found = "keyword", found.lower()
             tokens.append(_Token(kind, found, match.start(match.lastgroup)))
             at = match.end()
@@ -140,8 +160,7 @@ class _Parser:
             raise self._error(f"expected {text!r}")
 
     def _error(self, what: str, at: int | None = None) -> FilterError:
-        place = self._now.at if at is None else at
-        return FilterError(f"filter: {what} at character {place + 1}\n  {self._expression}\n  {' ' * place}^")
+        return _error(self._expression, what, self._now.at if at is None else at)
 
     def _or(self) -> ColumnElement[bool]:
         parts = [self._and()]
@@ -196,7 +215,7 @@ class _Parser:
     def _field(self, name: str) -> ColumnElement[Any]:
         if name in FIELDS:
             return FIELDS[name]
-        self._metadata.add(name)
+        self._metadata.setdefault(name, self._now.at)
         return metadata_field(name)
 
     def _values(self) -> list[Any]:

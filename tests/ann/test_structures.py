@@ -65,7 +65,7 @@ def index(request, tmp_path_factory):
         if made.kind in ON_GPUS:
             patch.setattr("mmsearch.search.nearest.few", lambda dim: 1)
             patch.setattr("mmsearch.search.nearest.SERVICE", 3)
-            made.searcher.nearest = nearest.Nearest(lambda: made.cards)
+            made.searcher._finder.nearest = nearest.Nearest(lambda: made.cards)
         made.parts = made.optimize(structure="exact" if made.kind == "flat16" else made.kind, recall=RECALL)
         yield made
 
@@ -132,7 +132,7 @@ def test_filters_keep_their_recall(index, where, monkeypatch):
 
 
 def test_batches_find_the_same_as_single_questions(index):
-    batch = index.rank([mmsearch.Query(vector=q) for q in QUESTIONS["text"][:20]], "image", 10, ["none"])
+    batch = index.rank([mmsearch.Query.vector(q) for q in QUESTIONS["text"][:20]], "image", 10, ["none"])
     assert [[int(one[1:]) for one in row] for row in batch] == [ids(index, q) for q in QUESTIONS["text"][:20]]
 
 
@@ -275,7 +275,7 @@ def many(request, tmp_path, monkeypatch):
         if request.param in ON_GPUS:
             monkeypatch.setattr("mmsearch.search.nearest.few", lambda dim: 1)
             cards = [Cpu(0), Cpu(1)]
-            made.searcher.nearest = nearest.Nearest(lambda: cards)
+            made.searcher._finder.nearest = nearest.Nearest(lambda: cards)
         made.kind = request.param
         made.optimize(structure=made.kind)
         use(made)

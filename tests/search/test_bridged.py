@@ -101,9 +101,9 @@ def test_a_carried_question_says_the_same_there(joined):
     eyes = next(head.space for head in joined.model.heads if head.space.name == "eyes")
     bridge = joined.bridges()[0]
     for colour in ("red", "green", "yellow"):
-        (query,) = searcher._embed([mmsearch.search.query.Query(image=picture(colour))],
-                                   searcher._routes((Modality.IMAGE,), (Modality.AUDIO,)))  # fmt: skip
-        carried = bridge.carry(query._row(eyes, Modality.IMAGE), "eyes")
+        (query,) = searcher._asking.embed([mmsearch.search.query.Query.image(picture(colour))],
+                                   searcher._asking.routes((Modality.IMAGE,), (Modality.AUDIO,)))  # fmt: skip
+        carried = bridge.carry(query.parts[0].row(eyes), "eyes")
         shards = joined._store.snapshot().of("vectors", space.name, space.version, Modality.TEXT)
         scores = {}
         for shard in shards:
@@ -151,7 +151,7 @@ def test_questions_ranked_together_are_alike(pair):
     from mmsearch.search.query import Query
 
     with pytest.raises(QueryError, match="the same modalities"):
-        pair.rank([Query(text="red"), Query(image=picture("red"))], "image", 3)
+        pair.rank([Query.text("red"), Query.image(picture("red"))], "image", 3)
 
 
 def test_the_bridge_is_made_once_and_copied(joined, tmp_path, media, monkeypatch):

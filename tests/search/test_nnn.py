@@ -8,7 +8,8 @@ import mmsearch
 from mmsearch import Query
 from mmsearch.encoders.fake import DIM
 from mmsearch.errors import QueryError
-from mmsearch.search.rerank import nnn
+from mmsearch.search.rerank import bank, nnn
+from mmsearch.search.rerank.base import Context
 from mmsearch.types import Modality
 
 RANDOM = np.random.default_rng(0)
@@ -72,13 +73,37 @@ def test_scores_stay_and_candidates_too(hubby):
 
 def test_the_bank_is_made_once_for_each_version(hubby, monkeypatch):
     made = []
-    monkeypatch.setattr(nnn, "Samples", lambda *context, real=nnn.Samples: made.append(1) or real(*context))
+    monkeypatch.setattr(bank, "Samples", lambda *context, real=bank.Samples: made.append(1) or real(*context))
     for _ in range(3):
         firsts(hubby, ("nnn",))
     assert len(made) == 1
     hubby.add_vectors(HUB, modality="image", ids=["again"])
     firsts(hubby, ("nnn",))
     assert len(made) == 2
+
+
+def test_what_is_known_of_an_item_is_not_found_out_again(hubby, monkeypatch):
+    looked = []
+    real = Context.vectors_of
+    monkeypatch.setattr(
+        Context, "vectors_of", lambda self, target, segments: looked.extend(segments) or real(self, target, segments)
+    )
+    first = firsts(hubby, ("nnn",))
+    assert len(looked) == len(set(looked)) == len(PICTURES)
+    assert firsts(hubby, ("nnn:0.75",)) == first
+    assert len(looked) == len(PICTURES)
+
+
+def test_an_item_is_not_judged_by_its_likeness_to_itself(hubby):
+    view = hubby._store.snapshot()
+    (sounds,) = view.of("vectors", "fake", "1", "audio")
+    rows = np.asarray(sounds.matrix)
+    likeness = rows @ rows.T
+    np.fill_diagonal(likeness, -1)
+    bias = np.sort(likeness, axis=1)[:, -nnn.NEIGHBOURS :].mean(axis=1)
+    expected = np.argsort(-(rows[3] @ rows.T - 0.75 * bias), kind="stable")[:20]
+    (found,) = hubby.searcher.keys(hubby.searcher.rank(asked(hubby, 4)[3:], "audio", 20, ("nnn",)))
+    assert found == [f"s{place}" for place in expected]
 
 
 def test_texts_are_corrected_with_made_captions_or_stored_texts(hubby):
@@ -93,7 +118,7 @@ def test_with_too_small_a_bank_nothing_changes(tmp_path, few):
         index.add_vectors(PICTURES, modality="image")
         if few:
             index.add_vectors(SOUNDS[:few], modality="audio")
-        sound = Query(audio=(np.sin(np.arange(16_000, dtype=np.float32)), 8000))
+        sound = Query.audio((np.sin(np.arange(16_000, dtype=np.float32)), 8000))
         assert index.rank([sound], "image", 41, ["nnn"]) == index.rank([sound], "image", 41, ["none"])
 
 

@@ -13,7 +13,7 @@ from mmsearch.types import Modality
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.standard_normal((900, DIM)).astype(np.float32)
-QUESTIONS = [Query(vector=row) for row in RANDOM.standard_normal((300, DIM)).astype(np.float32)]
+QUESTIONS = [Query.vector(row) for row in RANDOM.standard_normal((300, DIM)).astype(np.float32)]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def filled(tmp_path):
 
 
 def one_by_one(index, queries, depth):
-    return [[hit.id for hit in index.search(vector=q.vector, target="image", k=depth, rerank="none")] for q in queries]
+    return [[hit.id for hit in index.search(q, target="image", k=depth, rerank="none")] for q in queries]
 
 
 @pytest.mark.parametrize("depth", [1, 10, 1_000])
@@ -46,7 +46,7 @@ def test_shorter_lists_end_with_what_is_no_item(filled):
 def test_scores_and_cosines_are_those_of_a_search(filled):
     ranking = filled.searcher.rank(QUESTIONS[:3], "image", 5, ())
     for n, query in enumerate(QUESTIONS[:3]):
-        hits = filled.search(vector=query.vector, target="image", k=5, rerank="none")
+        hits = filled.search(query, target="image", k=5, rerank="none")
         assert ranking.scores[n] == pytest.approx([hit.score for hit in hits], abs=1e-6)
         assert ranking.cosines[n] == pytest.approx([hit.cosine for hit in hits], abs=1e-6)
 
@@ -55,8 +55,8 @@ def test_what_is_removed_later_leaves_the_fast_way_open(filled):
     filled.rank(QUESTIONS[:2], "image", 5, ["none"])
     filled.remove(ids=["i1", "i2"])
     with filled.hold() as view:
-        lane = filled.searcher._lanes.of(view.snapshot(), filled.model.heads[0].space, Modality.IMAGE)
-        assert (filled.searcher._lanes.items(view, lane) >= 0).sum() == lane.live == 798
+        lane = filled.searcher._finder.lanes.of(view.snapshot(), filled.model.heads[0].space, Modality.IMAGE)
+        assert (filled.searcher._finder.lanes.items(view, lane) >= 0).sum() == lane.live == 798
     assert filled.rank(QUESTIONS, "image", 900, ["none"])[:20] == one_by_one(filled, QUESTIONS[:20], 900)
 
 
@@ -66,7 +66,7 @@ def test_exact_duplicates_stand_in_the_order_in_which_they_were_added(tmp_path):
         for start in (0, 700):
             index.add_vectors(rows[start : start + 1_300][: 700 if not start else None], modality="image",
                               ids=[str(n) for n in range(start, 700 if not start else 2_000)])  # fmt: skip
-        queries = [Query(vector=row) for row in ROWS[:9]]
+        queries = [Query.vector(row) for row in ROWS[:9]]
         ranked = index.rank(queries, "image", 30, ["none"])
         assert one_by_one(index, queries, 30) == ranked
     for query, ids in zip(range(9), ranked, strict=True):
@@ -84,7 +84,7 @@ def test_items_of_several_segments_are_ranked_once(tmp_path):
             ]
         )
         assert index.counts().segments > 3
-        ranked = index.rank([Query(text="whistle"), Query(text="low")], "audio", 10, ["none"])
+        ranked = index.rank([Query.text("whistle"), Query.text("low")], "audio", 10, ["none"])
         assert [sorted(row) for row in ranked] == [["long", "low", "short"]] * 2
         assert ranked[1][0] == "low"
 
@@ -99,7 +99,7 @@ def test_stored_items_ask_as_their_media_do(tmp_path):
             Modality.IMAGE: ["blue", "red"], Modality.TEXT: ["green", "red"], Modality.AUDIO: ["sound"],
         }.items():  # fmt: skip
             kept = index.searcher.stored([number[id] for id in ids], modality)
-            plain = [Query(**{modality: getattr(one, modality)}) for id in ids for one in records if one.id == id]
+            plain = [Query.record(modality, getattr(one, modality)) for id in ids for one in records if one.id == id]
             for target in ("image", "text", "audio"):
                 _, stored = index.searcher.vectors(kept, target)
                 _, asked = index.searcher.vectors(plain, target)

@@ -28,8 +28,56 @@ def test_only_the_pool_is_reordered_and_the_rest_follows_in_order():
     np.testing.assert_array_equal(after.items[: rerank.POOL], before.items[: rerank.POOL][::-1])
     np.testing.assert_array_equal(after.items[rerank.POOL :], before.items[rerank.POOL :])
     assert (np.diff(after.scores) <= 0).all()
-    ((name, places),) = after.history
-    assert (name, places[0], places[-1]) == ("reverse", rerank.POOL, n)
+    (past,) = after.history
+    assert (past.name, past.places[0], past.places[-1]) == ("reverse", rerank.POOL, n)
+    np.testing.assert_array_equal(past.scores, before.scores[past.places - 1])
+
+
+class FoldPairs:
+    """Folds every second candidate into the one before it."""
+
+    def rerank(self, query, found):
+        return found.folded(np.arange(len(found)) // 2 * 2)
+
+
+def test_what_is_folded_into_others_leaves_the_list_and_the_tail_stays_whole():
+    n = rerank.POOL + 3
+    after = rerank.apply([("fold", FoldPairs()), ("reverse", Reverse()), ("fold", FoldPairs())], None, candidates(n))
+    assert len(after) == rerank.POOL // 4 + 2  # the tail of three has come into the pool, and been folded to two
+    assert sorted(after.items.tolist() + [item for same in after.same for item in same or ()]) == list(
+        range(100, 100 + n)
+    )
+    assert (after.items[1], after.same[1]) == (300, (298, 299))
+    assert [past.name for past in after.history] == ["fold", "reverse", "fold"]
+
+
+def test_notes_follow_their_candidates():
+    before = candidates(4)
+    assert before.noted([{}] * 4).history == ()  # nobody would show them
+    noted = before.remember("step").noted([{"n": n} for n in range(4)]).take([2, 0, 3, 1])
+    joined = noted.join(candidates(1).remember("step")).head(5)
+    assert [note and note["n"] for note in joined.history[0].notes] == [2, 0, 3, 1, None]
+
+
+def test_errors_show_the_place_the_nearest_names_and_what_there_is(full):
+    with pytest.raises(QueryError) as caught:
+        full.search("red", rerank=" tags, mrr:0.7,nnn")
+    said, chain, caret = str(caught.value).splitlines()
+    assert "no reranker 'mrr'; did you mean mmr" in said and "mmr[:WEIGHT]" in said
+    assert chain[caret.index("^") :].startswith("mrr:0.7")
+    with pytest.raises(QueryError) as caught:
+        full.search("red", rerank=["tags", "mmr:2"])
+    said, chain, caret = str(caught.value).splitlines()
+    assert "mmr takes a number from 0 to 1, not '2'" in said
+    assert chain[caret.index("^") :] == "mmr:2"
+
+
+def test_each_reranker_can_be_made(full):
+    from mmsearch.search.rerank.base import Context
+
+    for name, entry in rerank.RERANKERS.items():
+        assert rerank.make(name, Context(full._store, full._store.snapshot(), full.model, {}))[0][0] == name
+        assert (":" in entry.takes) == bool(entry.takes)
 
 
 def test_reranking_nothing():

@@ -81,3 +81,11 @@ def test_nesting_is_bounded():
 def test_values_are_bound_never_pasted(years):
     assert not years.search("text", where="tag = \"x' or '1'='1\"")
     assert len(years) == 4
+
+
+def test_a_field_that_no_item_has_is_pointed_at(full):
+    with pytest.raises(FilterError) as caught:
+        full.search("red", where="size > 3 and widht < 9")
+    first, line, caret = str(caught.value).split("\n")
+    assert "no item has a field 'widht'; did you mean width?" in first
+    assert line[caret.index("^") :].startswith("widht")

@@ -10,7 +10,7 @@ from mmsearch.errors import QueryError
 
 if TYPE_CHECKING:
     from mmsearch.search.candidates import Candidates
-    from mmsearch.search.query import Embedded
+    from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.base import Context
 
 
@@ -37,7 +37,7 @@ class MaximalMarginalRelevance:
         vectors = self._context.vectors(candidates)
         spread = float(np.ptp(candidates.scores))
         relevance = (candidates.scores - candidates.scores.min()) / (spread if spread > 0 else 1.0)
-        likeness = np.zeros(len(candidates), np.float32)
+        likeness, likest = np.zeros(len(candidates), np.float32), np.full(len(candidates), -1)
         left = np.ones(len(candidates), bool)
         order, scores = [], []
         for _ in range(len(candidates)):
@@ -46,6 +46,15 @@ class MaximalMarginalRelevance:
             order.append(best)
             scores.append(marginal[best])
             left[best] = False
-            likeness = np.maximum(likeness, vectors @ vectors[best])
+            cosines = vectors @ vectors[best]
+            likest[left & (cosines > likeness)] = len(order)
+            likeness = np.where(left, np.maximum(likeness, cosines), likeness)
+        if self._context.explains:
+            candidates = candidates.noted(
+                [
+                    {"likeness": round(float(one), 4), "like rank": int(rank)} if rank > 0 else None
+                    for one, rank in zip(likeness, likest, strict=True)
+                ]
+            )
         # What is picked later is less welcome, though a late pick can have a larger marginal value than an early one.
         return candidates.take(order, np.minimum.accumulate(np.array(scores, np.float32)))

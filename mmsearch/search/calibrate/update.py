@@ -1,0 +1,173 @@
+"""Bringing the backgrounds of an index up to date, at the end of a change.
+
+Made questions are compared with the rows that are new, exactly, at some 10 µs a row; what was compared before is not
+again, so that deleted rows leave a background a little too high until all is compared anew. Items held out are a sample
+compared with a sample, which takes the same time however large the index is.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmsearch.search import exact
+from mmsearch.search.calibrate.bank import banks, name
+from mmsearch.search.lanes import mean_of
+from mmsearch.search.route import route
+from mmsearch.store.backgrounds import Background, bank, read
+from mmsearch.types import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mmsearch.encoders.base import Model
+    from mmsearch.store.backgrounds import Bank
+    from mmsearch.store.snapshot import Shard, Snapshot
+    from mmsearch.store.store import Store
+    from mmsearch.store.writer import Writer
+    from mmsearch.types import FloatArray, Space
+
+LEAST = 20  # rows of some modality, or items to hold out; with fewer nothing can be told
+STALE = 0.02  # a background with a larger share of new rows is brought up to date
+HELD_OUT = "held-out-1"
+QUESTIONS = 256  # items that are held out
+SAMPLE = 2_000  # rows that they are compared with
+RELATED = 0.15  # of the rows, which are set aside: as large a share of an index can be about the same thing
+
+
+def update(store: Store, writer: Writer, model: Model, *, anew: bool = False) -> None:
+    """Compare what is new with the questions of each direction that has enough rows, and keep what was found.
+
+    Args:
+        store: of the writer.
+        writer: holds the lock.
+        model: of the index, with the fits that are in use.
+        anew: compare all rows again.
+
+    Raises:
+        StoreError: the disk is full or cannot be written; the backgrounds are as they were.
+    """
+    snapshot = store.snapshot()
+    known = {} if anew else {(one.asked, one.target, one.space, one.version): one for one in read(store.query)}
+    stale = [way for way in _ways(model, snapshot) if _is_stale(snapshot, *way, known.get(_key(*way)))]
+    spaces = {space for asked, _, space in stale if asked is Modality.TEXT}
+    held = {space: bank(store.query, space.name, space.version) for space in spaces}
+    there = {space: one for space, one in held.items() if one is not None and one.name == name()}
+    made = banks(model, [space for space in spaces if space not in there]) if spaces - set(there) else []
+    by_space = {(one.space, one.version): one for one in (*there.values(), *made)}
+    found = []
+    for asked, target, space in stale:
+        before = known.get(_key(asked, target, space))
+        if asked is Modality.TEXT:
+            found.append(_made(snapshot, target, space, by_space[space.name, space.version], before))
+        else:
+            found.append(_held_out(snapshot, asked, target, space))
+    if found:
+        writer.keep_backgrounds(made, found)
+
+
+def _ways(model: Model, snapshot: Snapshot) -> list[tuple[Modality, Modality, Space]]:
+    """Directions, with the space of the answers, that can be calibrated; none in a very small index."""
+    found = []
+    if max((shard.live for shard in snapshot.shards), default=0) < LEAST:
+        return []
+    for asked, target in product(Modality, Modality):
+        way = route(model, (asked,), target, lambda source, target: None)
+        if way is None or not _live(_shards(snapshot, way.space, target)):
+            continue
+        if asked is Modality.TEXT or _live(_shards(snapshot, way.space, asked)) >= LEAST:
+            found.append((asked, target, way.space))
+    return found
+
+
+def _is_stale(snapshot: Snapshot, asked: Modality, target: Modality, space: Space, before: Background | None) -> bool:
+    if before is None or before.bank != (name() if asked is Modality.TEXT else HELD_OUT):
+        return True
+    shards = _compared(snapshot, asked, target, space)
+    if not _is_there(before.covered, shards):
+        return True
+    compared = sum(before.covered.values())
+    return sum(shard.rows for shard in shards) - compared > STALE * compared
+
+
+def _made(snapshot: Snapshot, target: Modality, space: Space, made: Bank, before: Background | None) -> Background:
+    """The best cosine of each made question."""
+    shards = _shards(snapshot, space, target)
+    questions = made.vectors.astype(np.float32)
+    covered: Mapping[int, int] = {}
+    best = np.full(len(questions), -1, np.float32)
+    is_same = before is not None and before.bank == made.name and len(before.best) == len(best)
+    if before is not None and is_same and _is_there(before.covered, shards):
+        covered, best = before.covered, before.best
+    new = [shard.part(covered.get(shard.id, 0), shard.rows) for shard in shards]
+    new = [part for part in new if part.live]
+    if new:
+        firsts = np.cumsum([0] + [part.rows for part in new]).tolist()
+        dead = np.concatenate([first + part.dead for part, first in zip(new, firsts, strict=False)])
+        _, cosines = exact.block([part.matrix for part in new], questions, 1, dead)
+        best = np.maximum(best, cosines[:, 0])
+    return _background(Modality.TEXT, target, space, made.name, shards, best)
+
+
+def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Space) -> Background:
+    """For each item held out its best centred cosine, when the rows that are likest to it are set aside.
+
+    Without that, items of the same kind would count as unrelated.
+    """
+    random = np.random.default_rng(0)
+    shards = _shards(snapshot, space, target)
+    answers = _drawn(shards, SAMPLE, random)
+    asking = _drawn(_shards(snapshot, space, asked), QUESTIONS, random)
+    cosines = asking @ answers.T
+    if asked is target:
+        cosines[cosines > 1 - 1e-5] = -1  # itself, and its copies
+    aside = min(max(1, round(RELATED * len(answers))), len(answers) - 1)
+    levels = -np.partition(-cosines, aside, axis=1)[:, aside] - asking @ mean_of(shards, space.dim)
+    return _background(asked, target, space, HELD_OUT, _compared(snapshot, asked, target, space), levels)
+
+
+def _drawn(shards: Sequence[Shard], count: int, random: np.random.Generator) -> FloatArray:
+    """Up to so many live rows `(n, d)`."""
+    live = np.array([shard.live for shard in shards], np.int64)
+    wanted = np.minimum(live, random.multivariate_hypergeometric(live, min(count, int(live.sum()))))
+    drawn = []
+    for shard, number in zip(shards, wanted.tolist(), strict=True):
+        alive = np.ones(shard.rows, bool)
+        alive[shard.dead] = False
+        drawn.append(shard.scattered[np.sort(random.choice(np.flatnonzero(alive), number, replace=False))])
+    return np.concatenate(drawn).astype(np.float32)
+
+
+def _background(
+    asked: Modality, target: Modality, space: Space, made: str, shards: Sequence[Shard], best: FloatArray
+) -> Background:
+    covered = {shard.id: shard.rows for shard in shards}
+    return Background(asked, target, space.name, space.version, made, covered, best.astype(np.float32))
+
+
+def _key(asked: Modality, target: Modality, space: Space) -> tuple[str, str, str, str]:
+    return asked, target, space.name, space.version
+
+
+def _compared(snapshot: Snapshot, asked: Modality, target: Modality, space: Space) -> list[Shard]:
+    """The shards that a background depends on."""
+    shards = {shard.id: shard for shard in _shards(snapshot, space, target)}
+    if asked is not Modality.TEXT:
+        shards |= {shard.id: shard for shard in _shards(snapshot, space, asked)}
+    return list(shards.values())
+
+
+def _shards(snapshot: Snapshot, space: Space, modality: Modality) -> tuple[Shard, ...]:
+    return snapshot.of("vectors", space.name, space.version, modality)
+
+
+def _live(shards: Sequence[Shard]) -> int:
+    return sum(shard.live for shard in shards)
+
+
+def _is_there(covered: Mapping[int, int], shards: Sequence[Shard]) -> bool:
+    """Whether rows that were compared are still where they were; a compaction moves them."""
+    rows = {shard.id: shard.rows for shard in shards}
+    return all(count <= rows.get(shard, -1) for shard, count in covered.items())

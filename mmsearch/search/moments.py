@@ -1,0 +1,162 @@
+"""Where in time: the stretch of a sound that a hit is about, and the moments of one recording (temporal grounding)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mmsearch.errors import QueryError
+from mmsearch.search.curve import Curve
+from mmsearch.search.results import path_of
+from mmsearch.types import Modality, Moment, Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mmsearch.search.candidates import Candidates
+    from mmsearch.search.lanes import Lane
+    from mmsearch.store.reading import Reading
+    from mmsearch.types import FloatArray, Metadata
+
+NEIGHBOURS = 24  # windows to either side of the best one that a hit's stretch is looked for in: two minutes of 5 s each
+# Segments `s`. CROSS JOIN and the sign before `shard_id` keep SQLite from reading all rows of a shard instead.
+_OF_ITEM = "(SELECT ? AS id) i CROSS JOIN segments s ON s.item_id = i.id"
+_NEAR = (  # those in a JSON list; no chain of OR, of which SQLite takes 1,000 terms
+    "json_each(?) j CROSS JOIN segments b ON b.id = j.value CROSS JOIN segments s "
+    f"ON s.item_id = b.item_id AND s.id BETWEEN b.id - {NEIGHBOURS} AND b.id + {NEIGHBOURS}"
+)
+ORDERED = (Modality.AUDIO, Modality.TEXT)  # what has an order in time, or from its beginning to its end
+
+
+class Row(NamedTuple):
+    """A segment and where its vector is; `start` and `end` are seconds, of a text characters or those of a subtitle."""
+
+    item: int
+    segment: int
+    start: float
+    end: float
+    shard: int
+    offset: int
+
+
+def stretches(store: Reading, lane: Lane, question: FloatArray, found: Candidates) -> dict[int, tuple[float, float]]:
+    """For the best segments of sounds that have several: from where to where their neighbours fit as well, by segment.
+
+    Args:
+        store: one version of the index.
+        lane: of the sounds, where they were found.
+        question: `(d,)`, in the space of the lane.
+        found: sounds among them are looked at.
+    """
+    best = found.segments[found.modalities == Modality.AUDIO].tolist()
+    if not best:
+        return {}
+    by_item: dict[int, list[Row]] = defaultdict(list)
+    for row in _rows(store, lane, _NEAR, json.dumps(best)):
+        by_item[row.item].append(row)
+    own_segments = set(best)
+    reached: dict[int, tuple[float, float]] = {}
+    for some in by_item.values():
+        (own,) = (row for row in some if row.segment in own_segments)
+        if len(some) > 1 and (span := _curve(lane, question, some).around(own.start, own.end)) is not None:
+            reached[own.segment] = span.start, span.end
+    return reached
+
+
+def in_time(store: Reading, item: int, name: str, modality: str | None) -> Modality:
+    """Which medium of an item is looked at: the one that is wanted, or its sound, or else its text.
+
+    Raises:
+        QueryError: it has none that goes on in time, or not the one that is wanted.
+    """
+    has = {found for (found,) in store.query("SELECT DISTINCT modality FROM segments WHERE item_id = ?", (item,))}
+    for one in ORDERED if modality is None else (one for one in ORDERED if one == modality):
+        if one in has:
+            return one
+    raise QueryError(
+        f"{name} has no {modality or 'sound and no text'} to look for moments in, only {', '.join(sorted(has))}"
+    )
+
+
+def moments(store: Reading, lane: Lane, question: FloatArray, item: int, most: int, asked: Metadata) -> Moments:
+    """The stretches of one item that fit a question best, and how well each piece fits.
+
+    Args:
+        store: one version of the index.
+        lane: of the modality that is looked at.
+        question: `(d,)`, in the space of the lane.
+        item: its number; it has segments in the lane.
+        most: how many stretches.
+        asked: the question, in JSON values.
+
+    Raises:
+        QueryError: the item is gone, or its medium has no positions.
+    """
+    rows = _rows(store, lane, _OF_ITEM, item)
+    if not rows:
+        raise QueryError(_without_rows(store, lane, item))
+    curve, scores = _curve(lane, question, rows), _scores(lane, question, rows)
+    starts, ends = np.array([row.start for row in rows]), np.array([row.end for row in rows])
+    found = []
+    for span in curve.spans(most):
+        inside = np.flatnonzero((starts < span.end) & (ends > span.start))
+        found.append((span, int(inside[np.argmax(scores[inside])])))
+    known = store.hydrate([rows[best].segment for _, best in found] or [rows[0].segment])
+    level = float(question @ lane.mean)
+    made = []
+    for rank, (span, best) in enumerate(found, 1):
+        row, of_row = rows[best], known[rows[best].segment]
+        window = row.start, row.end
+        made.append(Moment(rank, *span, float(scores[best]) + level, window, of_row.excerpt, of_row.page))
+    of_item = next(iter(known.values()))
+    pieces = np.stack([curve.starts, curve.ends, curve.scores], axis=1)
+    return Moments(made, asked, of_item.key, path_of(store, of_item), lane.modality, pieces)
+
+
+def _without_rows(store: Reading, lane: Lane, item: int) -> str:
+    """Why an item has no moments in a lane."""
+    found = store.query("SELECT key FROM items WHERE id = ?", (item,))
+    if not found:
+        return "the item to look for moments in is gone: it was removed, or replaced, meanwhile"
+    return (
+        f"{found[0][0]} has no moments: it is not known from where to where its {lane.modality} goes, because it was "
+        "added as vectors"
+    )
+
+
+def _rows(store: Reading, lane: Lane, which: str, of: int | str) -> list[Row]:
+    """Segments of a lane, in their order; `which` has one parameter, `of`: see `_NEAR`."""
+    shards = ", ".join(str(shard.id) for shard in lane.shards)
+    found = store.query(
+        'SELECT s.item_id, s.id, coalesce(s.time_start, s.start), coalesce(s.time_end, s."end"), r.shard_id, '
+        f'r."offset" FROM {which} CROSS JOIN rows r ON r.segment_id = s.id WHERE s.modality = ? '
+        f"AND +r.shard_id IN ({shards}) AND s.start IS NOT NULL ORDER BY s.item_id, 3",
+        (of, str(lane.modality)),
+    )
+    lengths = {shard.id: shard.rows for shard in lane.shards}
+    return [row for row in map(Row._make, found) if row.offset < lengths[row.shard]]
+
+
+def _curve(lane: Lane, question: FloatArray, rows: Sequence[Row]) -> Curve:
+    return Curve.of(
+        np.array([row.start for row in rows], np.float64),
+        np.array([row.end for row in rows], np.float64),
+        _scores(lane, question, rows),
+    )
+
+
+def _scores(lane: Lane, question: FloatArray, rows: Sequence[Row]) -> NDArray[np.float32]:
+    """Cosines `(n,)` less that of the mean of the lane."""
+    scores = np.empty(len(rows), np.float32)
+    shards = np.array([row.shard for row in rows], np.int64)
+    offsets = np.array([row.offset for row in rows], np.int64)
+    for shard in lane.shards:
+        places = np.flatnonzero(shards == shard.id)
+        if len(places):
+            scores[places] = shard.matrix[offsets[places]] @ question
+    return scores - np.float32(question @ lane.mean)

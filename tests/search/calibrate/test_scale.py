@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from mmsearch.search.calibrate.scale import ENOUGH, Background, Scale, Scales
+from mmsearch.search.calibrate.tail import Tail
+from mmsearch.search.candidates import Candidates
+from mmsearch.types import Modality
+
+IMAGE, TEXT = Modality.IMAGE, Modality.TEXT
+draw = np.random.default_rng(0)
+# Whatever asks, pictures have cosines of .2 about .1; texts have cosines of .4 about -.1.
+IMAGES = Tail.fit(draw.normal(0.1, 0.01, 256))
+TEXTS = Tail.fit(draw.normal(0.3, 0.05, 256))
+
+
+def scales(image=IMAGES, text=TEXTS, rows=ENOUGH, expected=0.0):
+    def scale(centre, tail):
+        return Scale(centre, rows, None if tail is None else Background(tail, tail, expected, 0.9))
+
+    return Scales({IMAGE: scale(0.1, image), TEXT: scale(-0.1, text)})
+
+
+def candidates(modalities, cosines):
+    count = len(cosines)
+    cosines = np.array(cosines, np.float32)
+    return Candidates(np.arange(count), np.arange(count), np.array(modalities, object), cosines, cosines)
+
+
+def test_a_list_goes_by_how_rare_a_cosine_is():
+    both = scales()
+    rare, common = np.array([0.26], np.float32), np.array([0.30], np.float32)  # .06 above, against .10 below its own
+    assert both.scores(IMAGE, rare) > both.scores(TEXT, common)
+    assert rare - 0.1 < common + 0.1  # the other way round by centred cosines
+
+
+@pytest.mark.parametrize(("image", "text"), [(IMAGES, None), (None, TEXTS), (None, None)])
+def test_without_all_backgrounds_it_goes_by_centred_cosines(image, text):
+    found = scales(image, text)
+    cosines = np.array([0.3, 0.2], np.float32)
+    assert found.scores(IMAGE, cosines) == pytest.approx(cosines - 0.1)
+    assert found.scores(TEXT, cosines) == pytest.approx(cosines + 0.1)
+    assert not found.known
+
+
+def test_one_modality_alone_goes_by_centred_cosines():
+    empty = Scales({IMAGE: scales().by_modality[IMAGE], TEXT: Scale(0.0, 0)})
+    assert empty.known
+    assert empty.scores(IMAGE, np.array([0.3], np.float32)) == pytest.approx(0.2)
+
+
+def test_confidence_falls_in_each_modality_whatever_the_order():
+    found = candidates([IMAGE, TEXT, IMAGE, TEXT], [0.2, 0.1, 0.23, 0.3])
+    image = scales().by_modality[IMAGE].confidences(np.array([0.23, 0.2], np.float32))
+    confidences = scales().confidences(found)
+    assert confidences[[0, 2]] == pytest.approx(image)
+    assert confidences[1] > confidences[3]
+    assert np.isnan(scales(text=None).confidences(found)[[1, 3]]).all()
+
+
+def test_the_more_is_expected_the_less_a_cosine_says():
+    cosines = np.array([0.22], np.float32)
+    high, low = (scales(expected=expected).by_modality[IMAGE] for expected in (0.0, 0.02))
+    assert low.confidences(cosines) < high.confidences(cosines)
+    assert (low.evidence(cosines) == high.evidence(cosines)).all()
+
+
+@pytest.mark.parametrize(
+    ("found", "least", "unmatched"),
+    [
+        (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(), True),
+        (candidates([IMAGE, TEXT], [0.26, 0.1]), scales(), False),
+        (candidates([IMAGE, TEXT], [0.2, 0.35]), scales(), False),
+        (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(text=None), False),
+        (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(rows=ENOUGH // 2 - 1), False),
+        (candidates([], []), scales(), False),
+    ],
+)
+def test_nothing_matches_if_no_modality_reaches_its_cut(found, least, unmatched):
+    best = least.unmatched(found, least.confidences(found))
+    assert (best is not None) == unmatched
+    if unmatched:
+        assert best == pytest.approx(least.confidences(found).max())

@@ -1,0 +1,41 @@
+"""A single word is too little to be judged by; letters that are no word are not."""
+
+import pytest
+
+from mmsearch import Query
+from mmsearch.search.calibrate.cut import is_word
+from mmsearch.types import TextSpec
+
+SPEC = TextSpec(64, lambda text: 2 + sum(1 if word in ("a", "woman", "running") else 3 for word in text.split()))
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        (Query.text("woman"), True),
+        (Query.text("The Woman"), True),
+        (Query.text("a running woman"), False),
+        (Query.text("xqzv"), False),
+        (Query.text("the"), False),
+        (Query.text(""), False),
+        (Query.text("woman") - Query.text("running"), False),
+        (Query.image("woman"), False),
+        (Query.item("woman"), False),
+    ],
+)
+def test_what_is_a_single_word(query, wanted):
+    assert is_word(query, SPEC) is wanted
+    assert not is_word(query, None)
+
+
+@pytest.mark.lite
+def test_a_single_word_is_always_answered_where_pictures_may_be(tmp_path):
+    import mmsearch
+    from mmsearch import Record
+
+    with mmsearch.open(tmp_path / "index", model="lite") as index:
+        index.add_items(Record(id=str(n), text=f"clause {n} of an insurance policy") for n in range(120))
+        assert not index.search("zzkrp vuux qqwe", target="text", lexical="off")
+        assert "unmatched" in index.search("zzkrp vuux qqwe", target="text", lexical="off").query
+        assert len(index.search("woman", target=["image", "text"], lexical="off")) == 10
+        assert not index.search("woman", target="text", lexical="off")

@@ -1,0 +1,218 @@
+"""Sums of questions: arithmetic, what they find, and what makes no sense."""
+
+import math
+
+import numpy as np
+import pytest
+from made import picture
+
+from mmsearch import MmsearchError, Query, Record
+from mmsearch.search.query import Part
+from mmsearch.types import Modality
+
+
+def names(hits):
+    return [hit.path.name if hit.path else hit.id for hit in hits]
+
+
+def vector(index, query, target="image"):
+    return index.searcher.vectors([query], target)[1][0]
+
+
+def test_arithmetic():
+    dog, cat = Query.text("a dog"), Query.text("a cat")
+    assert [part.weight for part in (dog + 0.5 * cat - dog / 4).parts] == [0.75, 0.5]
+    assert -(dog - cat) == -1 * dog + cat
+    assert dog + Query() == dog
+    assert (dog - dog).parts[0].weight == 0
+    assert repr(dog - 0.5 * cat) == "Query(text 'a dog' - 0.5 * text 'a cat')"
+    assert Query.text("x", ["a {}"]) + Query.text("x") != 2 * Query.text("x")
+    array = np.ones(3)
+    assert (Query.vector(array) + Query.vector(array)).parts[0].weight == 2
+    assert len((Query.vector(array) + Query.vector(array.copy())).parts) == 2
+    assert sum([dog, cat]) == dog + cat
+    assert (dog + Query.image("x.jpg")).modalities == (Modality.IMAGE, Modality.TEXT)
+
+
+@pytest.mark.parametrize("other", ["a cat", 1, None])
+def test_only_questions_are_added(other):
+    dog = Query.text("a dog")
+    for add in (lambda: dog + other, lambda: dog - other, lambda: other + dog, lambda: other - dog):
+        with pytest.raises(TypeError, match="unsupported operand|can only concatenate"):
+            add()
+
+
+def test_what_only_rounding_leaves_is_nothing():
+    dog = Query.text("a dog")
+    assert (0.1 * dog + 0.2 * dog - 0.3 * dog).parts[0].weight == 0
+    assert (1e-20 * dog + 1e-20 * dog).parts[0].weight == 2e-20
+    assert (dog - (1 - 1e-8) * dog).parts[0].weight == pytest.approx(1e-8)
+    assert (math.inf * dog + dog).parts[0].weight == math.inf
+    assert math.isnan((math.inf * dog - math.inf * dog).parts[0].weight)
+
+
+def test_parts_are_compared_without_looking_into_arrays(monkeypatch):
+    """From Python 3.13 on `==` of dataclasses compares arrays, even one with itself, and that gives no truth value."""
+
+    def field_by_field(one, other):
+        return one.kind == other.kind and bool(one.content == other.content)
+
+    monkeypatch.setattr(Part, "__eq__", field_by_field)
+    vector = Query.vector(np.ones(3))
+    (part,) = (vector + vector).parts
+    assert part.weight == 2
+    assert len((vector + Query.vector(np.ones(3))).parts) == 2
+    for other in (Query.text("x", words='"x"'), Query.text("x", ["a {}"]), Query.item("x"), Query.item("x", "text")):
+        assert len((Query.text("x") + other).parts) == 2
+
+
+def test_what_is_wanted_less_comes_later(full):
+    assert names(full.search("red blue", target="image", k=2)) in (["red.png", "blue.png"], ["blue.png", "red.png"])
+    query = Query.text("red blue") - Query.text("blue")
+    assert names(full.search(query, target="image"))[0] == "red.png"
+    assert names(full.search(query, target="image"))[-1] == "blue.png"
+    mixed = Query.text("red") + 0.4 * Query.image(picture("green"))
+    assert names(full.search(mixed, target="image", k=2)) == ["red.png", "green.png"]
+    assert names(full.search(0.4 * Query.text("red") + Query.image(picture("green")), target="image"))[0] == "green.png"
+
+
+def test_only_the_proportions_count(full):
+    query = Query.text("red") - 0.5 * Query.text("low")
+    assert np.allclose(vector(full, query), vector(full, 7 * query), atol=1e-6)
+    assert np.array_equal(vector(full, 3 * Query.text("red")), vector(full, Query.text("red")))
+
+
+def test_a_question_of_negative_parts_only_is_answered_by_what_is_least_alike(full):
+    assert names(full.search(-Query.text("red"), target="image"))[-1] == "red.png"
+    assert names(full.search(-Query.text("red") - Query.text("blue"), target="image", k=2)) in (
+        ["green.png", "yellow.png"], ["yellow.png", "green.png"],
+    )  # fmt: skip
+
+
+def test_parts_are_centred_per_modality(index):
+    """Brute force: what all pictures have in common is taken off a picture, what all texts have off a text."""
+    random = np.random.default_rng(1)
+    rows = {
+        modality: random.standard_normal((150, 64)).astype(np.float32) + 3 * np.eye(64, dtype=np.float32)[axis]
+        for axis, modality in enumerate(("image", "text"))
+    }
+    for modality, matrix in rows.items():
+        matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+        index.add_vectors(matrix, modality=modality, ids=[f"{modality}-{n}" for n in range(150)])
+    asked = Query.item("image-3") - 0.5 * Query.item("text-7")
+    image, text = rows["image"], rows["text"]
+    wanted = (image[3] - image.mean(0)) - 0.5 * (text[7] - text.mean(0))
+    assert np.allclose(vector(index, asked), wanted / np.linalg.norm(wanted), atol=1e-5)
+    scores = image @ wanted
+    scores[3] = -np.inf
+    best = [f"image-{n}" for n in np.argsort(-scores)[:10]]
+    assert names(index.search(asked, target="image", rerank="none")) == best
+
+
+def test_more_like_this_leaves_itself_out(full):
+    (red,) = full.search("red", target="image", k=1)
+    by_picture = full.search(image=red.path, target="image", k=4)
+    by_item, by_hit = (full.search(Query.item(this), target="image", k=3) for this in (red.id, red))
+    assert names(by_item) == names(by_hit) == names(by_picture)[1:]
+    assert [hit.cosine for hit in by_item] == pytest.approx([hit.cosine for hit in by_picture[1:]], abs=1e-3)
+    assert by_item.query["item"] == red.id
+    assert len(full.search(Query.item(red.id), k=100)) == len(full) - 1
+
+
+def test_an_item_asks_with_the_medium_that_is_named(index):
+    index.add_items([
+        Record(id="both", image=picture("red"), text="blue"),
+        *(Record(id=colour, image=picture(colour)) for colour in ("red", "blue")),
+    ])  # fmt: skip
+    assert index.search(Query.item("both"), target="image")[0].id == "red"
+    assert index.search(Query.item("both", "text"), target="image")[0].id == "blue"
+    with pytest.raises(MmsearchError, match="the item red has no text, only image"):
+        index.search(Query.item("red", "text"))
+    with pytest.raises(MmsearchError, match="smell: no modality"):
+        Query.item("both", "smell")
+
+
+def test_relevance_feedback_is_rocchios(full):
+    red, blue, green = (full.search(colour, target="image", k=1)[0] for colour in ("red", "blue", "green"))
+    query = Query.text("red blue").refined(like=[red], unlike=[blue, green])
+    assert [part.weight for part in query.parts] == [1, 0.75, -0.075, -0.075]
+    found = full.search(query, k=10)
+    assert not {red.id, blue.id, green.id} & {hit.id for hit in found}
+    assert Query().refined(like=[red]).parts[0].content == red.id
+    assert Query().refined(like=red, unlike="gone") == Query().refined([red], ["gone"])
+    assert Query().refined(like="gone").items == ("gone",)
+    assert [part.weight for part in Query.text("x").refined(["a"], ["b"], alpha=2, beta=3, gamma=4).parts] == [2, 3, -4]
+
+
+def test_parts_of_weight_0_take_no_part(full):
+    """Rerankers are told the modalities of a question, and look for a part of each."""
+    (hit,) = full.search("blue", target="image", k=1)
+    wanted = full.search("red", target="image", k=3, rerank="tags,qbnorm")
+    for nothing in (
+        0 * Query.image(picture("blue")),
+        Query.item(hit) - Query.item(hit),
+        Query.item("gone") * 0,
+        Query.text("a text") - Query.text("a text"),
+    ):
+        query = nothing + Query.text("red")
+        found = full.search(query, target="image", k=3, rerank="tags,qbnorm")
+        assert [(one.id, one.score) for one in found] == [(one.id, one.score) for one in wanted]
+        assert full.rank([query], "image", 3, ["tags", "qbnorm"]) == [[one.id for one in wanted]]
+    alone = full.search(Query.text("red").refined(like=[hit], alpha=0), target="image", rerank="tags,qbnorm")
+    assert [one.id for one in alone] == [one.id for one in full.search(Query.item(hit), target="image")]
+    with pytest.raises(MmsearchError, match="the weights cancel out"):
+        full.search(Query.item(hit) - Query.item(hit), rerank="tags,qbnorm")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (Query(), "the query is empty"),
+        (Query.text("a") - Query.text("a"), "the weights cancel out"),
+        (Query.text("red") * math.nan, "a weight is no number"),
+        (Query.text("red") + Query.text("blue") * math.inf, "a weight is no number"),
+        (Query.vector(np.ones(64)) - Query.vector(np.ones(64)), "the parts of the query cancel out"),
+        (Query.item("gone"), "no item in the index has the id 'gone'"),
+        (Query.item("\udcff"), r"no item in the index has the id '\\udcff'"),
+        (Query.text(5), "a text to ask with must be a str, not 5"),
+        (Query.text(None), "a text to ask with must be a str, not None"),
+        (Query.vector(["a"]), r"a query vector must be an array of numbers, not \['a'\]"),
+        (Query.vector([[1], [2, 3]]), "a query vector must be an array of numbers"),
+        (Query.vector([10**400]), "a query vector must be an array of numbers"),
+        (Query.vector(np.ones(7)) + Query.text("red"), "the query vector has 7 numbers, not 64"),
+    ],
+)
+def test_what_makes_no_sense(full, query, said):
+    with pytest.raises(MmsearchError, match=said):
+        full.search(query)
+    with pytest.raises(MmsearchError, match=said):
+        full.rank([query], "image", 3)
+
+
+@pytest.mark.parametrize("k", [2.5, "3", None, math.nan])
+def test_how_many_is_a_whole_number(full, k):
+    with pytest.raises(MmsearchError, match=f"k must be a whole number, not {k!r}"):
+        full.search("red", k=k)
+    with pytest.raises(MmsearchError, match=f"k must be a whole number, not {k!r}"):
+        full.searcher.within(Query.text("red"), "any", most=k)
+
+
+def test_many_sums_at_once_are_those_one_by_one(full):
+    queries = [Query.text("red") - 0.3 * Query.text(other) for other in ("blue", "green", "low")]
+    together = full.rank(queries, "image", 3, ["none"])
+    assert together == [[hit.id for hit in full.search(q, target="image", k=3, rerank="none")] for q in queries]
+
+
+def test_what_an_answer_tells_of_its_question(full):
+    assert full.search("red", image=picture("red")).query["text"] == "red"
+    told = full.search(Query.text("red") - 0.5 * Query.text("blue"), k=1).query["parts"]
+    assert told == [{"text": "red", "weight": 1.0}, {"text": "blue", "weight": -0.5}]
+
+
+def test_a_vector_can_be_a_part(full):
+    text = vector(full, Query.text("red"))
+    green = np.zeros(64, np.float32)
+    green[4] = 5
+    asked = vector(full, Query.text("red") + 0.5 * Query.vector(green))
+    wanted = text + 0.5 * green / 5
+    assert np.allclose(asked, wanted / np.linalg.norm(wanted), atol=1e-6)
