@@ -1,6 +1,7 @@
 """Ask an index everything that a dataset asks, and measure the answers.
 
-The index answers through the same path and with the same rerankers as `search`: what is measured is what users get.
+The index answers through the same path and with the same rerankers as `search --lexical off`: what is
+measured is what users get from vectors. Words of texts and file names do not count, nor is anything cut.
 Lists are judged and let go, batch by batch: memory does not grow with queries times items.
 """
 

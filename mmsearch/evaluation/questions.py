@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mmsearch.evaluation.judging import Ints
     from mmsearch.evaluation.truth import Asked, Truth
-    from mmsearch.search.query import Embedded
+    from mmsearch.search.embedded import Embedded
     from mmsearch.search.ranking import Ranking
     from mmsearch.types import FloatArray, Record
 
@@ -84,12 +84,23 @@ class Questions:
             items: `(b, k + 1)` numbers.
             values: each `(b, k + 1)`, that go with them.
         """
-        out = items == self._own[some, None]
-        if not out.any():
-            return items[:, :-1], tuple(one[:, :-1] for one in values)
-        out[:, -1] |= ~out.any(axis=1)
-        shape = len(items), items.shape[1] - 1
-        return items[~out].reshape(shape), tuple(one[~out].reshape(shape) for one in values)
+        return without(self._own[some], items, *values)
+
+
+def without(own: Ints, items: Ints, *values: FloatArray) -> tuple[Ints, tuple[FloatArray, ...]]:
+    """Lists `(b, k)` without each query's own item, or else without their last one.
+
+    Args:
+        own: `(b,)` its number; another one than any item's where there is none.
+        items: `(b, k + 1)` numbers.
+        values: each `(b, k + 1)`, that go with them.
+    """
+    out = items == own[:, None]
+    if not out.any():
+        return items[:, :-1], tuple(one[:, :-1] for one in values)
+    out[:, -1] |= ~out.any(axis=1)
+    shape = len(items), items.shape[1] - 1
+    return items[~out].reshape(shape), tuple(one[~out].reshape(shape) for one in values)
 
 
 class Names:
@@ -129,10 +140,4 @@ class Names:
 
 def _query(record: Record, modality: Modality) -> Query:
     """The part of a record that is of one modality, as a question."""
-    match modality:
-        case Modality.TEXT:
-            return Query(text=record.text)
-        case Modality.IMAGE:
-            return Query(image=record.image)
-        case Modality.AUDIO:
-            return Query(audio=record.audio)
+    return Query.record(modality, getattr(record, modality))

@@ -6,7 +6,7 @@
     text-image.run       query Q0 item rank score mmsearch
 
 Ids have no white space in them there: as in web addresses, a space is written `%20`, and
-`%` itself `%25`. `urllib.parse.unquote` turns them back.
+`%` itself `%25`. `urllib.parse.unquote` turns them back, half surrogate pairs with `errors="surrogatepass"`.
 
 `trec_eval` does not look at the rank, but sorts by score, and equal scores by id. So of items with equal scores, each
 is written with the next smaller number, in the order in which they were found.
@@ -15,7 +15,7 @@ is written with the next smaller number, in the order in which they were found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 TAG = "mmsearch"
-_UNSAFE = re.compile(r"[\s%\x00-\x1f]")
+_UNSAFE = re.compile(r"[\s%\x00-\x1f\ud800-\udfff]")
 
 
 def write(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -58,8 +58,8 @@ def write(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def escaped(id: str) -> str:
-    """An id without white space; two that differ stay different."""
-    return _UNSAFE.sub(lambda unsafe: quote(unsafe[0], safe=""), id)
+    """An id without white space, as UTF-8 can hold it; two that differ stay different."""
+    return _UNSAFE.sub(lambda unsafe: quote(unsafe[0], safe="", errors="surrogatepass"), id)
 
 
 def _qrels(run: Run) -> Iterator[str]:
@@ -71,10 +71,25 @@ def _qrels(run: Run) -> Iterator[str]:
 def _lines(run: Run) -> Iterator[str]:
     names = {item: escaped(item) for item in set(run.items.ravel().tolist())}
     for id, items, scores in zip(run.asked, run.items.tolist(), run.scores, strict=True):
-        query, count = escaped(id), items.index("") if "" in items else len(items)
-        falling = _falling(scores[:count])
-        for rank, (item, score) in enumerate(zip(items[:count], falling, strict=True), 1):
-            yield f"{query} Q0 {names[item]} {rank} {score:.9g} {TAG}\n"
+        count = items.index("") if "" in items else len(items)
+        yield from _ranked(escaped(id), [names[item] for item in items[:count]], scores[:count], TAG)
+
+
+def lines(query: str, items: Sequence[str], scores: Sequence[float], tag: str = TAG) -> Iterator[str]:
+    """The lines of a run for one query.
+
+    Args:
+        query: its id.
+        items: ids of what was found, best first.
+        scores: of each, falling.
+        tag: the name of the run, without white space.
+    """
+    return _ranked(escaped(query), [escaped(item) for item in items], np.array(scores, np.float32), tag)
+
+
+def _ranked(query: str, items: Sequence[str], scores: FloatArray, tag: str) -> Iterator[str]:
+    for rank, (item, score) in enumerate(zip(items, _falling(scores), strict=True), 1):
+        yield f"{query} Q0 {item} {rank} {score:.9g} {tag}\n"
 
 
 def _falling(scores: FloatArray) -> list[float]:

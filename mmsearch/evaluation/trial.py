@@ -49,14 +49,12 @@ class Trial:
         Raises:
             DatasetError: the index holds nothing that the dataset judges.
         """
-        steps = list(self.index.model.rerank if rerank is None else rerank)
-        settings = {"rerank": steps, "stored": stored, "depth": depth, "seed": seed}
         with self.index.hold():
             found = evaluate(
                 self.index,
                 self.dataset,
                 depth=depth,
-                rerank=steps,
+                rerank=rerank,
                 match=self.match,
                 stored=stored,
                 keep=keep,
@@ -64,8 +62,16 @@ class Trial:
                 progress=progress,
             )
             structures, fits = self.index.counts().structures, self.index.searcher.fits
+            steps = self._own_chains(found) if rerank is None else list(rerank)
+        settings = {"rerank": steps, "stored": stored, "depth": depth, "seed": seed}
         made = provenance(self.dataset, self.path, self.index.identity(), structures, fits, settings)
         return found.since(made)
+
+    def _own_chains(self, found: Evaluation) -> list[str] | dict[str, list[str]]:
+        """The rerankers that the index has where nobody says; by direction where they are not the same in all."""
+        runs = {direction: result.run for direction, result in found.directions.items()}
+        chains = {name: list(self.index.searcher.chain(run.query, run.target)) for name, run in runs.items()}
+        return chains if len({tuple(chain) for chain in chains.values()}) > 1 else next(iter(chains.values()))
 
     def variants(
         self, *, stored: bool = False, seed: int = 0, progress: Callable[[str, int, int], None] | None = None

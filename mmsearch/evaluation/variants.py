@@ -6,7 +6,7 @@
     approximate          the index's structures, as they were tuned; candidates are scored again
     quantised            the same without scoring again: the order of the codes
     hubness-corrected    exact, then the reranker `nnn`
-    reranked             exact, then the model's own rerankers
+    reranked             exact, then the rerankers of the direction, tuned ones or the model's own
     merged, raw          all modalities in one list, by cosine
     merged, calibrated   the same, by cosine less the mean cosine of each modality, as `search` does
 
@@ -36,7 +36,7 @@ from mmsearch.types import Modality
 if TYPE_CHECKING:
     from mmsearch.evaluation.datasets import Judgements
     from mmsearch.evaluation.trial import Trial
-    from mmsearch.search.query import Embedded
+    from mmsearch.search.embedded import Embedded
     from mmsearch.search.ranking import Ranking
     from mmsearch.search.searcher import Searcher
 
@@ -168,11 +168,11 @@ class _Direction:
             why = "exact search is the better way here" if recipes else "the index has no structure for it"
             missing |= dict.fromkeys(("approximate", "quantised"), f"{why}; see `mmsearch optimize`")
         ways.append(_Way("hubness-corrected", self._ranked(self._exact, HUBNESS), note=",".join(HUBNESS)))
-        chain = self._searcher.model.rerank
+        chain = self._searcher.chain(self._asked, self._target)
         if chain:
             ways.append(_Way("reranked", self._ranked(self._exact, chain), note=",".join(chain)))
         else:
-            missing["reranked"] = f"{self._searcher.model.name} has no rerankers of its own"
+            missing["reranked"] = f"{self._searcher.model.name} has no rerankers of its own, and none were tuned"
         reached = list(self._reached())
         if len(reached) > 1:
             into = f"one list of {', '.join(reached)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from mmsearch.errors import FitError
+from mmsearch.store.tags import own
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def texts_of(
     """
     if dataset is not None:
         return _stated(view, dataset, items())
-    found = {medium: texts for medium in MEDIA if (texts := _own(view, medium, fields))}
+    found = {medium: texts for medium in MEDIA if (texts := own_texts(view, medium, fields))}
     if not found:
         raise FitError(
             f"the items of {view.folder} say nothing of their own pictures and sounds: name a file of pairs, or the "
@@ -68,19 +69,21 @@ def _stated(view: View, dataset: Dataset, items: Sequence[Item]) -> tuple[dict[M
     return found, (f"not in the index and left out: {absent:,} of {len(stated):,}",) if absent else ()
 
 
-def _own(view: View, medium: Modality, fields: Sequence[str]) -> Texts:
-    """What items say of their own media: captions in their metadata, and their texts.
+def own_texts(view: View, medium: Modality, fields: Sequence[str] = FIELDS) -> Texts:
+    """What items say of their own media: captions in their metadata, and their texts; without those that say nothing.
+
+    Tags are what the model guessed, and say nothing: it would learn from itself.
 
     By path and id: the order of an index is that in which files happened to be decoded, and a fit depends on the order.
     """
     found: dict[int, list[str]] = {}
     having = "SELECT item_id FROM segments WHERE modality = ?"
-    for id_, metadata in view.query(
-        f"SELECT i.id, i.metadata FROM items i LEFT JOIN files f ON f.id = i.file_id WHERE i.id IN ({having}) "
+    for id_, metadata, tags in view.query(
+        f"SELECT i.id, i.metadata, i.tags FROM items i LEFT JOIN files f ON f.id = i.file_id WHERE i.id IN ({having}) "
         "ORDER BY f.path, f.root_id, i.key",
         (medium,),
     ):
-        fields_of_it = json.loads(metadata)
+        fields_of_it = own(json.loads(metadata), json.loads(tags or "{}"))
         said = [fields_of_it[name] for name in fields if name in fields_of_it]
         texts = [text for value in said for text in (value if isinstance(value, list) else [value])]
         found[id_] = [text for text in texts if isinstance(text, str)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.errors import FitError
+from mmsearch.fitting.active import with_fits
 from mmsearch.fitting.agreement import agreement
 from mmsearch.fitting.files import read, write
 from mmsearch.fitting.fit import Fit, head_of
@@ -188,6 +189,7 @@ class Fits:
             if before is not None:
                 self._project(writer, before, told)
             writer.undo_fit(last.space, last.medium)
+            self._calibrate(writer)
             return last.name, before.name if before is not None else None
 
     def forget(self, name: str, *, wait: float = 0.0) -> None:
@@ -264,6 +266,13 @@ class Fits:
         if not one.active:
             self._project(writer, one, told)
             writer.activate_fit(one.id, one.space, one.medium)
+            self._calibrate(writer)
+
+    def _calibrate(self, writer: Writer) -> None:
+        """Scores in the space of a fit have a background of their own."""
+        from mmsearch.search.calibrate.update import update
+
+        update(self._store, writer, with_fits(self._store, self._model()))
 
     def _project(self, writer: Writer, one: Kept, told: Told | None) -> None:
         model = self._model()

@@ -57,7 +57,7 @@ class FakeIndex:
         return ranking
 
     def ranked(self, query, target):
-        (asked,) = (part for part in (query.text, query.image, query.audio) if part is not None)
+        (asked,) = (part.content for part in query.parts)
         there = [item.id for item in self.contents if target in item.modalities]
         first = [id for id in self.answers.get(asked, []) if id in there]
         return first + [id for id in there if id not in first]

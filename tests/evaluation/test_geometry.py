@@ -167,7 +167,7 @@ def test_cosines_are_those_of_the_best_segment(index, tmp_path):
 def test_pairs_are_scored_as_a_search_scores_them(index, dataset):
     index.add_items(dataset.records)
     ids = [record.id for record in dataset.records if record.image]
-    questions = [Query(text="a red thing"), Query(text="all black and blue")]
+    questions = [Query.text("a red thing"), Query.text("all black and blue")]
     space, vectors = index.searcher.vectors(questions, IMAGE)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
     with index.hold() as view:
@@ -182,7 +182,7 @@ def test_stored_questions_are_those_that_are_asked(index, dataset):
     index.add_items(dataset.records)
     numbers = {item.id: item.number for item in index.items()}
     texts = [record for record in dataset.records if record.text]
-    asked = [Query(text=record.text) for record in texts]
+    asked = [Query.text(record.text) for record in texts]
     stored = index.searcher.stored([numbers[record.id] for record in texts], TEXT)
     assert index.searcher.vectors(stored, IMAGE)[1] == pytest.approx(index.searcher.vectors(asked, IMAGE)[1], abs=1e-3)
 
@@ -244,10 +244,10 @@ def test_the_share_that_each_modality_takes(index):
     index.add_items([Record(id=f"p{n}", image=np.full((8, 8, 3), (20, 20, 230), np.uint8)) for n in range(4)])
     index.add_items([Record(id="own", text="red")])
     held = {IMAGE: 4, TEXT: 13}
-    found = merged(index.searcher, TEXT, [(Query(text="red"), "own")], held)
+    found = merged(index.searcher, TEXT, [(Query.text("red"), "own")], held)
     assert found.shares == {IMAGE: 0.0, TEXT: 1.0}
     assert found.held == {IMAGE: 4 / 17, TEXT: 13 / 17}
-    blue = merged(index.searcher, TEXT, [(Query(text="blue"), None)], held)
+    blue = merged(index.searcher, TEXT, [(Query.text("blue"), None)], held)
     assert blue.shares == {IMAGE: 0.4, TEXT: 0.6}
     assert sum(found.shares.values()) == sum(found.held.values()) == 1
 
@@ -255,12 +255,12 @@ def test_the_share_that_each_modality_takes(index):
 def test_questions_whose_files_are_gone_are_left_out(index, tmp_path):
     index.add_items([Record(id="t", text="red")])
     picture("red").save(tmp_path / "red.png")
-    questions = [(Query(image=tmp_path / name), None) for name in ("red.png", "gone.png")]
+    questions = [(Query.image(tmp_path / name), None) for name in ("red.png", "gone.png")]
     assert merged(index.searcher, IMAGE, questions, {TEXT: 1}).queries == 1
 
 
 def test_an_empty_index_answers_nothing(index):
-    assert merged(index.searcher, TEXT, [(Query(text="red"), None)], {}) is None
+    assert merged(index.searcher, TEXT, [(Query.text("red"), None)], {}) is None
 
 
 # -- all of it, on made media

@@ -84,3 +84,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(DatasetError, match="cannot write TREC files to"):
         write(random_evaluation(0), tmp_path / "taken")
+
+
+def test_half_surrogate_pairs_can_be_written():
+    assert [escaped(id) for id in ("\ud800", "\udfff x", "\U00010000")] == ["%ED%A0%80", "%ED%BF%BF%20x", "\U00010000"]
+    assert unquote(escaped("\udcff"), errors="surrogatepass") == "\udcff"

@@ -59,5 +59,5 @@ def test_what_is_found_is_what_is_measured(taught, photos):
     """`rank` and `search` ask in the same space."""
     taught.add([photos.parent])
     texts = ["rot und blau", "gruen", "lila und gelb und grau"]
-    ranked = taught.rank([mmsearch.Query(text=text) for text in texts], "image", 10)
-    assert ranked == [[hit.id for hit in taught.search(text, target="image", k=10)] for text in texts]
+    ranked = taught.rank([mmsearch.Query.text(text) for text in texts], "image", 10)
+    assert ranked == [[hit.id for hit in taught.search(text, target="image", k=10, lexical="off")] for text in texts]

@@ -59,6 +59,14 @@ def test_captions_are_in_metadata_and_in_texts_of_the_same_item(index):
     assert warnings == ()
 
 
+def test_what_the_model_guessed_is_not_learnt_from(index):
+    index.add_items([Record(id="a", image=picture("red"), metadata={"label": "rot"})])
+    index.add_items([Record(id="b", image=picture("blue"), metadata={"size": 3})])
+    index.tag("red,blue")
+    for fields in (FIELDS, ("label",)):
+        assert said(index, fields=fields)[0] == {IMAGE: {"a": ["rot"]}}
+
+
 def test_fields_can_be_named(index):
     index.add_items([Record(id="a", image=picture("red"), metadata={"caption": "rot", "was": "eine Farbe"})])
     assert said(index, fields=("was",))[0] == {IMAGE: {"a": ["eine Farbe"]}}

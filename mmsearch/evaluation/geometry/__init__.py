@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.evaluation.runs import Run
-    from mmsearch.search.query import Embedded
+    from mmsearch.search.embedded import Embedded
     from mmsearch.store.view import View
     from mmsearch.types import Record
 
@@ -167,7 +167,7 @@ class _Look:
 
     def _query(self, run: Run, number: int) -> Query:
         record: Record = self._records[run.asked[number]]
-        return Query(**{run.query: getattr(record, run.query)})
+        return Query.record(run.query, getattr(record, run.query))
 
     def _own(self, run: Run, number: int) -> str | None:
         id = run.asked[number] if self._match is None else self._match.get(run.asked[number])
