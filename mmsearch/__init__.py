@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.engine import Index, evaluate, repair
+    from mmsearch.engine import Index, classify, evaluate, repair
     from mmsearch.engine import open_index as open  # noqa: A004  (`mmsearch.open` is the name people expect)
     from mmsearch.errors import MmsearchError
     from mmsearch.search.query import Query
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "open": "mmsearch.engine:open_index",
     "Index": "mmsearch.engine:Index",
+    "classify": "mmsearch.engine:classify",
     "evaluate": "mmsearch.engine:evaluate",
     "repair": "mmsearch.engine:repair",
     "MmsearchError": "mmsearch.errors:MmsearchError",
@@ -48,6 +49,7 @@ __all__ = [
     "Query",
     "Record",
     "Report",
+    "classify",
     "evaluate",
     "open",
     "repair",

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.encoders import registry
-from mmsearch.errors import FitError, MediaError, MissingExtra, ModelError, ModelMismatch
+from mmsearch.errors import FitError, MediaError, MissingExtra, ModelError, ModelMismatch, QueryError
 from mmsearch.identity import difference, identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.search import rerank as rerankers
 from mmsearch.search.query import Query
-from mmsearch.search.searcher import FitsChanged, Searcher
+from mmsearch.search.route import targets
+from mmsearch.search.searcher import TOGETHER, FitsChanged, Searcher
+from mmsearch.search.survivors import Survivors
+from mmsearch.search.wanted import Wanted
 from mmsearch.store.changes import Remove
 from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
@@ -33,8 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmsearch.ann.gpu import Card
+    from mmsearch.classification.labels import Label
+    from mmsearch.classification.result import Classified, Tagged
     from mmsearch.encoders.base import Model
     from mmsearch.encoders.bridge import Bridge
+    from mmsearch.errors import MmsearchError
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.evaluation.result import Evaluation
     from mmsearch.evaluation.trial import Trial
@@ -50,7 +56,9 @@ if TYPE_CHECKING:
     from mmsearch.store.reading import Reading
     from mmsearch.store.repair import Repaired
     from mmsearch.store.view import View
-    from mmsearch.types import AudioInput, Hits, ImageInput, Metadata, Progress, Record, Report
+    from mmsearch.store.writer import Writer
+    from mmsearch.tuning.chains import Chains, Tuning
+    from mmsearch.types import AudioInput, Failure, Hits, ImageInput, Metadata, Moments, Progress, Record, Report
 
 DEFAULT_MODEL = "lite"
 
@@ -216,7 +224,7 @@ class Index:
             model, known = self.model, self._searcher
             if known is None or known.model is not model:
                 nearest = None if known is None else known.nearest
-                self._searcher = known = Searcher(self._store, model, self._bridge, self._cards, nearest)
+                self._searcher = known = Searcher(self._store, model, self._bridge, self._cards, nearest, self._device)
             return known
 
     def _cards(self) -> Sequence[Card]:
@@ -271,7 +279,15 @@ class Index:
             run = Run(
                 self._store, writer, model, self._reading(isolate), progress=progress, prune=prune, timeout=timeout
             )
-            return run.add_roots(roots, exclude)
+            report = run.add_roots(roots, exclude)
+            self._calibrate(writer, model)
+            return report
+
+    def _calibrate(self, writer: Writer, model: Model, *, anew: bool = False) -> None:
+        """Bring up to date what tells how confident a hit is."""
+        from mmsearch.search.calibrate.update import update
+
+        update(self._store, writer, model, anew=anew)
 
     def add_items(
         self,
@@ -295,7 +311,9 @@ class Index:
         with self._store.writer(wait=wait) as writer:
             model = self._writing()
             run = Run(self._store, writer, model, self._reading(isolate), progress=progress, timeout=timeout)
-            return run.add_records(records)
+            report = run.add_records(records)
+            self._calibrate(writer, model)
+            return report
 
     def add_vectors(
         self,
@@ -330,7 +348,9 @@ class Index:
         found = Arrays(vectors, ids, metadata, modality, space)
         with self._store.writer(wait=wait) as writer:
             model = self._writing()
-            return Load(self._store, writer, model).run(found)
+            loaded = Load(self._store, writer, model).run(found)
+            self._calibrate(writer, model)
+            return loaded
 
     def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
         """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
@@ -339,7 +359,7 @@ class Index:
             QueryError: nothing in the index has that path or id; then nothing is removed.
             IndexLocked: another process is writing.
         """
-        from mmsearch.indexing.removal import find
+        from mmsearch.indexing.named import find
 
         with self._store.writer(wait=wait) as writer:
             items, files = find(self._store, paths, ids)
@@ -347,9 +367,19 @@ class Index:
             writer.commit([Remove(tuple(items), tuple(files))])
             return before - count(self._store).items
 
+    def named(self, name: str | Path) -> list[str]:
+        """Ids of what a user may mean: the item of that id, or else all that came from a file, or is below a folder.
+
+        Raises:
+            QueryError: there is neither in the index.
+        """
+        from mmsearch.indexing.named import ids
+
+        return ids(self._store, name)
+
     def search(
         self,
-        text: str | None = None,
+        text: str | Query | None = None,
         *,
         image: ImageInput | None = None,
         audio: AudioInput | None = None,
@@ -359,11 +389,14 @@ class Index:
         where: str | None = None,
         rerank: str | Sequence[str] | None = None,
         templates: Sequence[str] = (),
+        lexical: str | None = None,
+        explain: bool = False,
+        min_confidence: float | None = None,
     ) -> Hits:
         """The k best items for a question.
 
         Args:
-            text: ask with a text; several kinds of question at once count alike.
+            text: ask with a text, or a whole `Query`; several kinds of question at once count alike.
             image: ask with a picture.
             audio: ask with a sound.
             vector: ask with a vector `(d,)` of the model's space; of several spaces, of that in which the targets are.
@@ -372,6 +405,13 @@ class Index:
             where: a filter such as `"modality = 'image' and year >= 2020"`.
             rerank: reranker names, `"none"`, or None for the model's default.
             templates: such as `"a photo of {}"`; the text is asked in each of them, and counts as their mean.
+            lexical: what words that are found to the letter count, in passages, captions, names of files and
+                metadata: `off`, `on` (beside vectors) or `only`. Any of the words may be found, `"a phrase"` must be,
+                and `beach*` is found in beaches; parts of negative weight exclude nothing.
+            explain: give each hit its `stages`: the steps of the search with rank and score after each.
+            min_confidence: leave out hits of a lower confidence, from 0 to 1: 0 shows everything. Without it all hits
+                are given, unless not even the best is clearly better than what a question that has nothing to do with
+                the index finds: then there are none, and `query["unmatched"]` tells the best confidence.
 
         Raises:
             QueryError: the question makes no sense, or its picture or sound cannot be read.
@@ -380,13 +420,89 @@ class Index:
                 several targets cannot be reached, `query["unreached"]` of the answer names them.
             ModelError: the model's weights or its device are not there.
         """
-        query = Query(text=text, image=image, audio=audio, vector=vector, templates=tuple(templates))
+        if templates and not isinstance(text, str):
+            raise QueryError("a template is for a text, and the query has none")
+        query = Query.text(text, templates) if isinstance(text, str) else text or Query()
+        if image is not None:
+            query = query + Query.image(image)
+        if audio is not None:
+            query = query + Query.audio(audio)
+        if vector is not None:
+            query = query + Query.vector(vector)
         while True:
             try:
                 searcher = self._searcher or self.searcher
-                return searcher.search(query, target=target, k=k, where=where, chain=rerank)
+                return searcher.search(
+                    query, target=target, k=k, where=where, chain=rerank, lexical=lexical, explain=explain,
+                    least=min_confidence,
+                )  # fmt: skip
             except FitsChanged:
                 _ = self.searcher  # a new one
+
+    def search_many(
+        self,
+        queries: Iterable[str | Query],
+        *,
+        target: str | Iterable[str] | None = None,
+        k: int = 10,
+        where: str | None = None,
+        rerank: str | Sequence[str] | None = None,
+        lexical: str | None = None,
+        explain: bool = False,
+        min_confidence: float | None = None,
+    ) -> Iterator[Hits | MmsearchError]:
+        """The answers to many questions, in their order, as `search` gives them; see there for the arguments.
+
+        Questions are read, encoded and compared some hundred at a time, so that there may be any number of them. One
+        that cannot be asked has the error that `search` would raise in its place, and stops nothing.
+
+        Raises:
+            QueryError: what is the same for all of them makes no sense.
+            ModelError: the model's weights or its device are not there.
+        """
+        if isinstance(queries, (str, Query)):
+            raise QueryError(f"search_many takes several questions: [{queries!r}], or search for one")
+        wanted = Wanted.of(target, k, where, rerank, lexical, explain=explain, least=min_confidence)
+        if where is not None:
+            with self._store.view() as view:
+                Survivors().check(where, view)
+
+        def answers() -> Iterator[Hits | MmsearchError]:
+            asked = (Query.text(query) if isinstance(query, str) else query for query in queries)
+            while some := list(itertools.islice(asked, TOGETHER)):
+                yield from self._many(some, wanted)
+
+        return answers()
+
+    def _many(self, queries: Sequence[Query], wanted: Wanted) -> list[Hits | MmsearchError]:
+        while True:
+            try:
+                return (self._searcher or self.searcher).search_many(queries, wanted)
+            except FitsChanged:
+                _ = self.searcher  # a new one
+
+    def within(self, item: str | Path, question: str | Query, *, modality: str | None = None, k: int = 10) -> Moments:
+        """The moments of one recording, or of one long text, that fit a question best (temporal grounding).
+
+        Args:
+            item: its id, or its file.
+            question: a text or a `Query`.
+            modality: `audio` or `text`, for an item that has both; its sound otherwise.
+            k: how many moments at most; there are fewer where nothing else stands out.
+
+        Raises:
+            QueryError: nothing, or several items, are there, or the item has no such medium, or the question makes no
+                sense.
+        """
+        from mmsearch.indexing.named import only
+
+        found = only(item, self.named(item))
+        query = Query.text(question) if isinstance(question, str) else question
+        while True:
+            try:
+                return self.searcher.within(query, found, modality=modality, most=k)
+            except FitsChanged:
+                _ = self.searcher
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, rerank: Sequence[str] | None = None
@@ -536,7 +652,9 @@ class Index:
         found = open_source(Path(source), columns or Columns())
         with self._store.writer(wait=wait) as writer:
             model = self._writing()
-            return Load(self._store, writer, model, progress).run(found)
+            loaded = Load(self._store, writer, model, progress).run(found)
+            self._calibrate(writer, model)
+            return loaded
 
     def optimize(
         self,
@@ -574,7 +692,9 @@ class Index:
         with self._store.writer(wait=wait) as writer:
             optimizer = Optimizer(self._store, writer, self.model, self.searcher.nearest, texts)
             wanted = RECALL if recall is None else recall
-            return optimizer.run(memory=memory, recall=wanted, kind=structure, told=progress)
+            parts = optimizer.run(memory=memory, recall=wanted, kind=structure, told=progress)
+            self._calibrate(writer, self._writing(), anew=True)
+            return parts
 
     def audit(
         self,
@@ -607,6 +727,125 @@ class Index:
                 yield index.fits
 
         return Fits(self._store, self._plain, self.items, opened)
+
+    @property
+    def chains(self) -> Chains:
+        """The rerankers that directions of the index were tuned for: `kept`, `undo`."""
+        from mmsearch.tuning.chains import Chains
+
+        return Chains(self._store, lambda: self.searcher, self.items)
+
+    def tune(
+        self,
+        pairs: str | Path | Dataset | None = None,
+        *,
+        split: str | None = None,
+        fields: Sequence[str] | None = None,
+        check: bool = False,
+        seed: int = 0,
+        wait: float = 0.0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Tuning:
+        """Find out which rerankers help in which direction of this index, and use them from then on.
+
+        Args:
+            pairs: a dataset, or its file or folder, whose media the index holds; None for what the items of the index
+                say of themselves: their texts, and captions in their metadata.
+            split: of the dataset.
+            fields: the metadata in which captions are looked for, when there are no pairs.
+            check: only measure.
+            seed: of all that is drawn; the same gives the same answer.
+            wait: seconds to wait for another writer.
+            progress: told what is being done, how much of it is done, and of how much.
+
+        Raises:
+            DatasetError: the dataset cannot be used; nothing tells which answers are right; or no direction has enough
+                questions.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
+        """
+        from mmsearch.fitting.matching import FIELDS
+
+        return self.chains.tune(
+            pairs, split=split, fields=fields or FIELDS, check=check, seed=seed, wait=wait, told=progress
+        )
+
+    def classify(
+        self,
+        labels: str | Path | Iterable[str | Label],
+        *,
+        templates: Sequence[str] = (),
+        target: str | Iterable[str] | None = None,
+        where: str | None = None,
+    ) -> Iterator[Classified]:
+        """Which of some labels each item goes with, by its stored vectors: nothing is encoded but the labels.
+
+        Args:
+            labels: as in `mmsearch.classify`.
+            templates: as in `mmsearch.classify`.
+            target: only media of these modalities. Of an item with several, a picture or a sound comes before a text.
+            where: only what this filter leaves.
+
+        Raises:
+            QueryError: labels or templates make no sense, or the model cannot classify.
+            FilterError: the filter makes no sense.
+            ModelError: the model's weights or its device are not there.
+        """
+        from mmsearch.classification import labels as given
+        from mmsearch.classification.classifier import Classifier
+        from mmsearch.classification.stored import check, classified, named
+
+        classifier, wanted = Classifier(self._plain(), given.of(labels), templates), targets(target)
+        with self._store.view() as view:
+            check(view, where)
+
+        def seen() -> Iterator[Classified]:
+            with self._store.view() as view:
+                yield from named(view, classifier, classified(view, classifier, wanted, where))
+
+        return seen()
+
+    def tag(
+        self,
+        labels: str | Path | Iterable[str | Label],
+        *,
+        field: str = "label",
+        min_probability: float = 0.0,
+        templates: Sequence[str] = (),
+        target: str | Iterable[str] | None = None,
+        where: str | None = None,
+        wait: float = 0.0,
+    ) -> Tagged:
+        """Classify as `classify` does, and write what was found into the items' metadata, to be filtered by.
+
+        Each item gets its likeliest label as `field` and its probability as `<field>_probability`. They stay until it
+        is tagged anew, or its file changes. A field of that name that an item has from its user stays as it is.
+
+        Args:
+            labels: as in `classify`.
+            field: what the labels are; several sets of labels can be kept in several fields.
+            min_probability: an item of which no label is so probable gets none, and loses what it had.
+            templates: as in `classify`.
+            target: as in `classify`.
+            where: as in `classify`.
+            wait: seconds to wait for another writer.
+
+        Raises:
+            QueryError: as `classify`; or the field is no name.
+            FilterError: the filter makes no sense.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written; what was written before stays.
+        """
+        from mmsearch.classification import labels as given
+        from mmsearch.classification import tag
+        from mmsearch.classification.classifier import Classifier
+        from mmsearch.classification.stored import classified
+
+        tag.check(field, min_probability)
+        classifier = Classifier(self._plain(), given.of(labels), templates)
+        with self._store.writer(wait=wait) as writer, self._store.view() as view:
+            found = classified(view, classifier, targets(target), where)
+            return tag.tag(self._store, writer, classifier, found, field, min_probability)
 
     def counts(self) -> Counts:
         """How much the index holds."""
@@ -715,6 +954,57 @@ class Index:
         return self.counts().items
 
 
+def classify(
+    media: Iterable[str | Path | Record],
+    labels: str | Path | Iterable[str | Label],
+    model: str = DEFAULT_MODEL,
+    *,
+    templates: Sequence[str] = (),
+    device: str | None = None,
+    exclude: Sequence[str] = (),
+    timeout: float = TIMEOUT_SECONDS,
+    isolate: bool = True,
+) -> Iterator[Classified | Failure]:
+    """Which of some labels each picture, sound or text goes with, without any index.
+
+    What cannot be read is a `Failure` among the results, and stops nothing.
+
+    Args:
+        media: files, folders with everything below them, and records.
+        labels: names, or `"cat,dog,rain"`, or a file with one in each line: `rain`, or `rain: rainfall | a shower`.
+        model: a model's name.
+        templates: such as `"a photo of a {}"`; a label is said in each of them, and counts as their mean. What suits
+            the medium if they are not given.
+        device: as in `open_index`.
+        exclude: globs of what is left out of folders.
+        timeout: as in `Index.add`.
+        isolate: as in `Index.add`.
+
+    Raises:
+        QueryError: labels or templates make no sense, or the model cannot classify.
+        ModelError: the model is unknown, or its weights cannot be had.
+        DecoderError: no process can be started.
+    """
+    from mmsearch.classification import labels as given
+    from mmsearch.classification.classifier import Classifier
+    from mmsearch.classification.media import Media
+    from mmsearch.media.reader import InProcess, Readers
+
+    named = given.of(labels)
+    classifier = Classifier(registry.load(model, device), named, templates)
+    inputs = classifier.model.inputs
+
+    def classified() -> Iterator[Classified | Failure]:
+        with ExitStack() as stack:
+            readers: Readers | InProcess = InProcess(inputs)
+            if isolate and os.name == "posix":
+                readers = Readers(inputs)
+                stack.callback(readers.close)
+            yield from Media(media, classifier, readers, exclude=exclude, timeout=timeout)
+
+    return classified()
+
+
 def evaluate(
     data: str | Path | Dataset,
     model: str = DEFAULT_MODEL,
@@ -727,7 +1017,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model on a dataset: index it into a temporary index, ask everything that it asks, judge the answers.
 
-    Both go the normal way: what is measured is what users get.
+    Both go the normal way, but for words, which do not count (`lexical="off"`): what is measured is what users get.
 
     Args:
         data: a dataset, see `mmsearch.evaluation.datasets`, or its file or folder.

@@ -13,14 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from mmsearch.cli.bridge import bridge
+from mmsearch.cli.classify import classify
 from mmsearch.cli.evaluate import evaluate
 from mmsearch.cli.exchange import exchange
 from mmsearch.cli.fit import fit
 from mmsearch.cli.locate import is_index, locate, place
 from mmsearch.cli.models import models
-from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption, RerankOption
+from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
+from mmsearch.cli.search import search
 from mmsearch.cli.storage import compact
 from mmsearch.cli.structures import audit, optimize
+from mmsearch.cli.tune import tune
 from mmsearch.errors import QueryError, StoreError
 from mmsearch.media import TIMEOUT_SECONDS
 
@@ -30,18 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search pictures, sounds and text with pictures, sounds and text.",
 )
-app.add_typer(models, name="models")
-app.add_typer(bridge, name="bridge")
-app.add_typer(exchange)
-app.command("eval")(evaluate)
-app.command()(fit)
-app.command()(compact)
-app.command()(optimize)
-app.command()(audit)
-
-ModelPlaceOption = Annotated[
-    str | None, typer.Option("--model", help="Where the index's model is now, if its local weights were moved.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -108,6 +99,19 @@ def index_(
         raise typer.Exit(1)
 
 
+app.command()(search)
+app.command()(classify)
+app.command("eval")(evaluate)
+app.command()(fit)
+app.command()(tune)
+app.command()(optimize)
+app.command()(audit)
+app.command()(compact)
+app.add_typer(exchange)
+app.add_typer(models, name="models")
+app.add_typer(bridge, name="bridge")
+
+
 @contextmanager
 def _kept_if_used(folder: Path) -> Iterator[None]:
     """A new index into which nothing came is not left behind: it would be bound to a model that may not even load."""
@@ -133,55 +137,6 @@ def formats() -> None:
 
 
 @app.command()
-def search(
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Ask with a text.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Ask with a picture.")] = None,
-    audio: Annotated[Path | None, typer.Option(help="Ask with a sound.")] = None,
-    index: IndexOption = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="MODALITY[,..]", help="image, text, audio. Default: all.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", "--k", help="How many hits.")] = 10,
-    where: Annotated[str | None, typer.Option(help="A filter: \"modality = 'image' and width > 800\".")] = None,
-    rerank: RerankOption = None,
-    template: Annotated[
-        list[str], typer.Option(metavar="TEXT", help='Ask with the text put into "a photo of {}"; several: their mean.')
-    ] = [],  # noqa: B006
-    model: ModelPlaceOption = None,
-    device: DeviceOption = None,
-    as_json: JsonOption = False,
-    paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one a line.")] = False,
-    gallery: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Also write a page to look at.")] = None,
-) -> None:
-    """Ask in text, with a picture or with a sound, for any of the three."""
-    from mmsearch.cli import present
-    from mmsearch.engine import open_index
-
-    wanted = target.replace(" ", "").split(",") if target is not None else None
-    with open_index(locate(index), model, create=False, device=device) as opened:
-        hits = opened.search(
-            text, image=image, audio=audio, target=wanted, k=k, where=where, rerank=rerank, templates=template
-        )
-    if unreached := hits.query.get("unreached"):
-        print(
-            f"note: {' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces",
-            file=sys.stderr,
-        )
-    for slow in hits.query.get("slow", ()):
-        print(f"note: {slow}", file=sys.stderr)
-    if gallery is not None:
-        present.gallery(gallery, [(text or "Like this", hits)], "mmsearch")
-    if as_json:
-        present.print_json(present.hits_json(hits))
-    elif paths:
-        for hit in hits:
-            if hit.path is not None:
-                print(present.printable(hit.path))
-    else:
-        present.hits(hits)
-
-
-@app.command()
 def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
     """Tell what an index holds."""
     from mmsearch.cli import present
@@ -189,7 +144,9 @@ def info(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
     folder = locate(index)
     with open_index(folder, create=False) as opened:
-        found = present.info_json(folder, opened.identity(), opened.counts(), opened.bridges(), opened.fits.kept())
+        found = present.info_json(
+            folder, opened.identity(), opened.counts(), opened.bridges(), opened.fits.kept(), opened.chains.kept()
+        )
     if as_json:
         present.print_json(found)
     else:

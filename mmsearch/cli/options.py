@@ -20,5 +20,9 @@ DeviceOption = Annotated[
 ]
 RerankOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME[,NAME]", help="Rerankers in order: tags, nnn, mmr:0.7, none. Default: the model's own."),
+    typer.Option(
+        metavar="NAME[,NAME]",
+        help="Rerankers in order: exact, lexical, tags, nnn, qbnorm, maxsim, cross:MODEL, mmr:0.7, collapse, none. "
+        "Default: as tuned, else the model's.",
+    ),
 ]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mmsearch.cli.fits import kept_json, kept_lines
 from mmsearch.cli.standing import standing_json, standing_lines
+from mmsearch.cli.tuned import tuned_json, tuned_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.bridge import Bridge
     from mmsearch.encoders.family import Card
+    from mmsearch.store.chains import Tuned
     from mmsearch.store.fits import Kept
     from mmsearch.store.repair import Repaired
     from mmsearch.store.statistics import Counts
@@ -52,6 +54,18 @@ def excerpt(text: str | None) -> str | None:
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
 
 
+def notes(found: Hits) -> list[str]:
+    """What the asker should know beside the hits."""
+    said = list(found.query.get("slow", ()))
+    if unreached := found.query.get("unreached"):
+        said.insert(0, f"{' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces")
+    if found and found.query.get("uncalibrated"):
+        said.append("the confidence of such answers is not known: `--min-confidence` left none of them out")
+    if (best := found.query.get("unmatched")) is not None:
+        said.append(f"nothing matches well (confidence {best:.2f} at most); `--min-confidence 0` shows what is nearest")
+    return [f"note: {one}" for one in said]
+
+
 def hits_json(found: Hits) -> dict[str, Any]:
     """Hits as JSON values."""
     return {"query": dict(found.query), "hits": [_hit_json(hit) for hit in found]}
@@ -64,9 +78,10 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "path": printable(hit.path),
         "modality": str(hit.modality),
         "score": round(hit.score, 6),
-        "confidence": hit.confidence,
+        "confidence": None if hit.confidence is None else round(hit.confidence, 6),
         "start": hit.start,
         "end": hit.end,
+        "span": hit.span,
         "page": hit.page,
         "time": hit.time,
         "excerpt": excerpt(hit.excerpt),
@@ -74,7 +89,26 @@ def _hit_json(hit: Hit) -> dict[str, Any]:
         "properties": dict(hit.properties),
         "metadata": dict(hit.metadata),
         "why": list(hit.why),
+        "same": list(hit.same),
+        **({"stages": _stages_json(hit)} if hit.stages else {}),
     }
+
+
+def _stages_json(hit: Hit) -> list[dict[str, Any]]:
+    """The stages of a hit that saw it as JSON values, each with the rank and the score before it."""
+    seen = [(stage, stage.score) for stage in hit.stages if stage.score is not None]
+    before = [None, *seen]
+    return [
+        {
+            "step": stage.step,
+            "rank before": None if was is None else was[0].rank,
+            "rank": stage.rank,
+            "score before": None if was is None else round(was[1], 6),
+            "score": round(score, 6),
+            "used": dict(stage.used),
+        }
+        for was, (stage, score) in zip(before, seen, strict=False)
+    ]
 
 
 def hits(found: Hits) -> None:
@@ -85,16 +119,25 @@ def hits(found: Hits) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
-    table.add_column("score", justify="right")
+    known = any(hit.confidence is not None for hit in found)
+    for name in ("confidence", "score") if known else ("score",):
+        table.add_column(name, justify="right")
     table.add_column("kind")
     table.add_column("what", overflow="fold")
     for hit in found:
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", str(hit.modality), escape(_what(hit)))
+        sure = [_share(hit.confidence)] if known else []
+        table.add_row(str(hit.rank), *sure, f"{hit.score:.3f}", str(hit.modality), escape(_what(hit)))
     console.print(table)
 
 
+def _share(confidence: float | None) -> str:
+    """A confidence in two digits, of which a high one is not rounded up to certainty."""
+    return "" if confidence is None else f"{min(confidence, 0.999):.{2 if confidence < 0.99 else 3}f}"
+
+
 def _what(hit: Hit) -> str:
-    name = "  ".join(part for part in (printable(hit.path) or hit.id, hit.place) if part)
+    same = f"(and {len(hit.same)} nearly the same)" if hit.same else ""
+    name = "  ".join(part for part in (printable(hit.path) or hit.id, hit.place, same) if part)
     text = excerpt(hit.excerpt)
     return f"{name}\n{text}" if text else name
 
@@ -165,7 +208,12 @@ def report(found: Report, folder: Path, counts: Counts) -> None:
 
 
 def info_json(
-    folder: Path, identity: Mapping[str, Any], counts: Counts, bridges: Sequence[Bridge], fits: Sequence[Kept]
+    folder: Path,
+    identity: Mapping[str, Any],
+    counts: Counts,
+    bridges: Sequence[Bridge],
+    fits: Sequence[Kept],
+    chains: Sequence[Tuned] = (),
 ) -> dict[str, Any]:
     """What an index holds, as JSON values."""
     return {
@@ -185,6 +233,7 @@ def info_json(
         "bridges": [bridge_json(bridge) for bridge in bridges],
         "structures": [standing_json(standing) for standing in counts.structures],
         "fits": [kept_json(fit) for fit in fits],
+        "tuned": [tuned_json(chain) for chain in chains],
     }
 
 
@@ -205,6 +254,8 @@ def info(found: Mapping[str, Any]) -> None:
             console.print(line, highlight=False)
     for line in kept_lines(found["fits"]):
         console.print(f"  fit {line}", highlight=False)
+    for line in tuned_lines(found["tuned"]):
+        console.print(f"  tuned {line}", highlight=False)
 
 
 def bridge_json(found: Bridge) -> dict[str, Any]:

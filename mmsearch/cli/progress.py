@@ -29,8 +29,8 @@ def bar() -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def counter() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows an evaluation: what is being done, how much of it."""
+def counter() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows what is being done, how much of it, and of how much if that is known."""
     with _shown("evaluating", "") as show:
         yield lambda what, done, total: show(what, done, total, "")
 

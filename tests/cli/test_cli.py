@@ -94,7 +94,8 @@ def test_search_as_json(run, indexed):
     status, out, _ = run("search", "red", "--target", "image,text", "-k", "2", "--where", "size > 1", "--json")
     found = json.loads(out)
     assert status == 0
-    assert found["query"] == {"text": "red", "target": ["image", "text"], "k": 2, "where": "size > 1", "rerank": []}
+    asked = {"text": "red", "target": ["image", "text"], "k": 2, "where": "size > 1", "rerank": [], "lexical": "on"}
+    assert found["query"] == asked
     assert [hit["rank"] for hit in found["hits"]] == [1, 2]
     first = found["hits"][0]
     assert {"rank", "id", "path", "modality", "score", "confidence", "start", "end", "excerpt"} <= set(first)

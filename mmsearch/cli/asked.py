@@ -1,0 +1,51 @@
+"""The question of a `search` command, from its argument and its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmsearch.errors import QueryError
+from mmsearch.search.expression import parse, parse_weighted
+from mmsearch.search.query import Kind, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mmsearch.engine import Index
+
+
+def asked(
+    index: Index,
+    expression: str | None,
+    *,
+    image: Path | None = None,
+    audio: Path | None = None,
+    templates: Sequence[str] = (),
+    plus: Sequence[str] = (),
+    minus: Sequence[str] = (),
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+) -> Query:
+    """The sum of all that was given.
+
+    Raises:
+        QueryError: a part of it cannot be read, or names what is not in the index, or several items of it.
+    """
+    query = Query() if expression is None else parse(expression)
+    if image is not None:
+        query = query + Query.image(image)
+    if audio is not None:
+        query = query + Query.audio(audio)
+    for part in plus:
+        query = query + parse_weighted(part)
+    for part in minus:
+        query = query - parse_weighted(part)
+    if templates and not any(part.kind is Kind.TEXT for part in query.parts):
+        raise QueryError("a template is for a text, and the query has none")
+    query = query.templated(templates)
+    if not like and not unlike:
+        return query
+    from mmsearch.indexing.named import only
+
+    return query.refined(*([only(name, index.named(name)) for name in names] for names in (like, unlike)))

@@ -1,0 +1,80 @@
+"""How the moments of one recording are printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mmsearch.cli.present import excerpt, printable
+from mmsearch.types import Modality, clock
+
+if TYPE_CHECKING:
+    from mmsearch.types import Moments
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 60  # pieces of the curve that are drawn
+
+
+def moments_json(found: Moments) -> dict[str, Any]:
+    """Moments and the whole curve as JSON values."""
+    return {
+        "query": dict(found.query),
+        "id": found.id,
+        "path": printable(found.path),
+        "modality": str(found.modality),
+        "moments": [
+            {
+                "rank": one.rank,
+                "start": one.start,
+                "end": one.end,
+                "score": round(one.score, 6),
+                "cosine": round(one.cosine, 6),
+                "best": {"start": one.best[0], "end": one.best[1]},
+                "excerpt": excerpt(one.excerpt),
+                "page": one.page,
+            }
+            for one in found
+        ],
+        "curve": [{"start": start, "end": end, "score": round(score, 6)} for start, end, score in found.curve.tolist()],
+    }
+
+
+def moments(found: Moments) -> None:
+    """A table of moments, and the curve as a row of bars."""
+    console = Console()
+    name = printable(found.path) or found.id
+    said = "" if found else "nothing stands out in "
+    console.print(f"{said}{escape(name)}", highlight=False, soft_wrap=True)
+    if found:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("#", "score", "from", "to"):
+            table.add_column(heading, justify="right")
+        table.add_column("what", overflow="fold")
+        for one in found:
+            page = f"p. {one.page}  " if one.page is not None else ""
+            passage = f"{page}{excerpt(one.excerpt) or ''}"
+            ends = (_place(found.modality, place) for place in (one.start, one.end))
+            table.add_row(str(one.rank), f"{one.score:.3f}", *ends, escape(passage))
+        console.print(table)
+    first, last = (_place(found.modality, place) for place in (found.curve[0, 0], found.curve[-1, 1]))
+    console.print(f"{first} {_bars(found.curve)} {last}", highlight=False, soft_wrap=True)
+
+
+def _place(modality: Modality, place: float) -> str:
+    return clock(place) if modality is Modality.AUDIO else f"{place:g}"
+
+
+def _bars(curve: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """The highest piece in each part of the length, from the average of the index to the best."""
+    edges = np.linspace(curve[0, 0], curve[-1, 1], min(WIDTH, len(curve)) + 1)
+    heights = [
+        max((score for start, end, score in curve.tolist() if start < high and end > low), default=0.0)
+        for low, high in zip(edges, edges[1:], strict=False)
+    ]
+    top = max([1e-9, *heights])
+    return "".join(BARS[round((len(BARS) - 1) * max(0.0, height) / top)] for height in heights)

@@ -1,0 +1,120 @@
+"""`mmsearch search` with sums, items and moments, as a user runs it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from made import RATE, tone
+
+from mmsearch import cli
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys, media):
+    """Runs a command below a folder with an index of `media`: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    soundfile.write(media / "long.wav", np.concatenate([tone("low", 60), tone("whistle", 20), tone("low", 40)]), RATE)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    assert call("index", media, "--model", "fake")[0] == 0
+    return call
+
+
+def found(run, *arguments):
+    status, said, error = run("search", *arguments, "--target", "image", "--json")
+    assert status == 0, error
+    return [hit["path"].rpartition("/")[2] for hit in json.loads(said)["hits"]]
+
+
+def test_sums(run, media):
+    assert found(run, "red blue - blue")[0] == "red.png"
+    assert found(run, "red blue", "--minus", "blue")[0] == "red.png"
+    assert found(run, "red", "--plus", f"0.4:{media / 'green.png'}")[:2] == ["red.png", "green.png"]
+    assert found(run, f"0.4*red + {media / 'green.png'}")[:2] == ["green.png", "red.png"]
+    assert found(run, "--image", media / "green.png", "--minus", "0.1:red")[0] == "green.png"
+    assert found(run, "--minus", "red")[-1] == "red.png"
+
+
+def test_more_like_this_by_file_and_by_id(run, media):
+    by_file = found(run, "--like", media / "red.png")
+    assert "red.png" not in by_file
+    assert len(by_file) == 3
+    (hit,) = json.loads(run("search", "red", "--target", "image", "-k", 1, "--json")[1])["hits"]
+    assert found(run, "--like", hit["id"]) == by_file
+    assert found(run, "red blue", "--unlike", media / "green.png")[-1] == "yellow.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["red + "], "query: a part of the question is missing, at character 6\n  red + \n       ^"),
+        (['red - "blue'], "this quotation mark is not closed, at character 7"),
+        (["red - red"], "the weights cancel out"),
+        (["red", "--plus", "gone.png"], "the image gone.png is not there; write text:gone.png"),
+        (["--like", "gone"], "nothing in the index has the id 'gone' or is at that path"),
+        (["--image", "gone.png"], "gone.png"),
+        (["--image", "media/red.png", "--template", "a {}"], "a template is for a text, and the query has none"),
+        (["red", "--within", "gone.wav"], "nothing in the index has the id 'gone.wav' or is at that path"),
+        (["--like", "media"], "media stands for 9 items; name one by its id, such as "),
+        (["red", "--unlike", "media/sounds"], "media/sounds stands for 2 items; name one by its id"),
+        (["--like", "\udcff\udcfe"], "nothing in the index has the id"),
+        (["red", "--within", "media/long.wav", "-k", "0"], "from 1 to 100000, not 0"),
+        (
+            ["red", "--within", "media/long.wav", "--where", "a = 1", "--rerank", "none", "--lexical", "on"],
+            "--within lists the moments of one item: leave out --where, --rerank, --lexical,",
+        ),
+        (["red", "--within", "media/long.wav", "--min-confidence", "0"], "leave out --min-confidence,"),
+        (["red", "--within", "media/long.wav", "--explain"], "leave out --explain,"),
+        (["red", "--within", "media/long.wav", "--paths", "--gallery", "x.html"], "leave out --paths, --gallery,"),
+        (["red", "--within", "media/red.png"], "no sound and no text to look for moments in, only image"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_a_sentence(run, arguments, said):
+    status, out, error = run("search", *arguments)
+    assert status != 0
+    assert not out
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_moments(run, media):
+    status, out, _ = run("search", "whistle", "--within", media / "long.wav")
+    assert status == 0
+    assert "long.wav\n" in out
+    assert "1:20.0" in out
+    assert "█" in out
+    told = json.loads(run("search", "whistle", "--within", media / "long.wav", "--json")[1])
+    (moment,) = told["moments"]
+    assert (moment["start"], moment["end"]) == pytest.approx((60, 80), abs=5)
+    assert told["path"].endswith("long.wav")
+    assert told["curve"][0]["start"] == 0
+    assert max(piece["score"] for piece in told["curve"]) == moment["score"]
+    status, out, _ = run("search", "whistle", "--within", media / "sounds" / "low.wav")
+    assert status == 0
+    assert out.startswith("nothing stands out in ")
+
+
+def test_a_hit_shows_its_stretch(run):
+    told = json.loads(run("search", "whistle", "--target", "audio", "--json")[1])["hits"]
+    (span,) = (hit["span"] for hit in told if hit["path"].endswith("long.wav"))
+    assert span == pytest.approx([60, 80], abs=5)
+    assert "–1:20.0" in run("search", "whistle", "--target", "audio")[1]
+
+
+def test_help_tells_how_to_say_it(run):
+    told = " ".join(run("search", "--help")[1].replace("│", " ").split())
+    assert "'text:3:1 win'" in told
+    assert told.count("--minus leash") == 2
+
+
+def test_words_that_begin_with_a_weight(run):
+    (asked,) = (json.loads(run("search", "--plus", "text:3:1 win", "--json")[1])["query"],)
+    assert asked["text"] == "3:1 win"
