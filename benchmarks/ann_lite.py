@@ -88,12 +88,14 @@ def _asked(index, parts: list[dict]):
     import numpy as np
 
     from mmsearch.search.query import Query
+    from mmsearch.types import Modality
 
     searcher, made = index.searcher, []
     for part in parts:
-        query = Query(**part)
-        routes = searcher._routes(query.modalities, ("text",))
-        (embedded,) = searcher._embed([query], routes)
+        ((modality, content),) = part.items()
+        query = Query.record(Modality(modality), content)
+        routes = searcher._asking.routes(query.modalities, ("text",))
+        (embedded,) = searcher._asking.embed([query], routes)
         made.append(embedded.along(routes["text"], lambda space, modality: None))
     return np.array(made)
 

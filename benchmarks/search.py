@@ -72,7 +72,7 @@ def main(rows: int) -> bool:
 
         hits = Contender("vector to hits", lambda: index.search(vector=next(ones), target="image", k=K))
         batch = Contender(
-            f"{BATCH} vectors to ids", lambda: index.rank([Query(vector=q) for q in next(batches)], "image", K)
+            f"{BATCH} vectors to ids", lambda: index.rank([Query.vector(q) for q in next(batches)], "image", K)
         )
         best = [int(hit.id) for hit in index.search(vector=questions[0], target="image", k=K)]
         assert best == flat.search(questions[:1], K)[1][0].tolist(), "not the same answers"

@@ -138,7 +138,7 @@ def approximate(index, rows: int) -> Iterator[Compared]:
                 claim = 60e-6 if run is call_again else None
                 yield Compared(f"hits, {asked} → image", ours, reference, theirs, claim, True, f"x {ours / theirs:.2f}")
             batch = questions["batch"] if asked == "text" else vectors.image(BATCH, 9401, DIM)
-            queries = [Query(vector=one) for one in batch]
+            queries = [Query.vector(one) for one in batch]
 
             def together(batch=batch, again=again):
                 faiss.omp_set_num_threads(THREADS)
