@@ -58,6 +58,7 @@ def home(tmp_path_factory):
             row[kind] = str(home / "media" / Path(row[kind]).relative_to("media"))
     (home / "work" / "dataset.json").write_text(json.dumps(rows))
     (home / "work" / "pairs.json").write_text(json.dumps(drawings(home / "media" / "drawings")))
+    (home / "work" / "queries.txt").write_text("a cat\na frog\na piano\n")
     (home / "work" / "models" / "clap").mkdir(parents=True)
     made_clip.save(home / "work" / "models" / "clip")
     made_clap.save(home / "work" / "models" / "clap")
@@ -74,10 +75,14 @@ def call(home, *command):
 
 
 def test_the_commands(home):
-    index_and_search, _, evaluate, fit = blocks("bash")
+    index_and_search, ask, _, evaluate, fit = blocks("bash")
     said = call(home, "bash", "-ec", index_and_search)
     assert "everything agrees" in said
     assert (home / "work" / "found.html").read_text().startswith("<!doctype html>")
+    said = call(home, "bash", "-ec", ask)
+    for told in ("rank 1", "█", "piano"):  # how a hit got its rank; a curve; a label
+        assert told in said
+    assert len((home / "work" / "answers.jsonl").read_text().splitlines()) == 3
     assert "hit@10" in call(home, "bash", "-ec", evaluate)
     assert (home / "work" / "report.html").read_text().startswith("<!doctype html>")
     assert "pairs is no longer in use" in call(home, "bash", "-ec", fit)
@@ -85,7 +90,7 @@ def test_the_commands(home):
 
 def test_the_commands_for_clip_and_clap(home):
     """With small random models: their vectors mean nothing, and every command does what it says."""
-    _, production, *_ = blocks("bash")
+    _, _, production, *_ = blocks("bash")
     said = call(home, "bash", "-ec", production)
     assert "10 audio" in said and "cat.jpg" in said and "pictures a second" in said
 
