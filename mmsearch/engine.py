@@ -422,6 +422,8 @@ class Index:
         """
         if templates and not isinstance(text, str):
             raise QueryError("a template is for a text, and the query has none")
+        if text is not None and not isinstance(text, (str, Query)):
+            raise QueryError(f"a question is a text or a Query, not a {type(text).__name__}")
         query = Query.text(text, templates) if isinstance(text, str) else text or Query()
         if image is not None:
             query = query + Query.image(image)

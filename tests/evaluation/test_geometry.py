@@ -174,7 +174,7 @@ def test_pairs_are_scored_as_a_search_scores_them(index, dataset):
         shards = view.snapshot().of("vectors", space.name, space.version, IMAGE)
         found = cosines(view, shards, vectors, ids)
     for question, row in zip(questions, found, strict=True):
-        searched = {hit.id: hit.cosine for hit in index.search(question.text, target="image")}
+        searched = {hit.id: hit.cosine for hit in index.search(question, target="image", lexical="off")}
         assert dict(zip(ids, row.tolist(), strict=True)) == pytest.approx(searched, abs=1e-6)
 
 

@@ -216,3 +216,9 @@ def test_a_vector_can_be_a_part(full):
     asked = vector(full, Query.text("red") + 0.5 * Query.vector(green))
     wanted = text + 0.5 * green / 5
     assert np.allclose(asked, wanted / np.linalg.norm(wanted), atol=1e-6)
+
+
+def test_what_is_no_question_is_refused(full):
+    for nothing in (5, b"red", Query.text, ["red"]):
+        with pytest.raises(MmsearchError, match="a question is a text or a Query, not a"):
+            full.search(nothing)
