@@ -198,7 +198,7 @@ class Searcher:
         ranked = self._reranked(view, embedded, found.without(own), routes, chains, explains=wanted.explain)
         if heard is not None and not words.is_alone:
             ranked = heard.beside(ranked).without(own)
-        alone = Modality.IMAGE in routes and is_word(query, self.model.inputs.text)
+        alone = is_word(query, self.model.inputs.text)
         ranked, unmatched = cut(ranked, scales, words, wanted, is_word=alone)
         if unmatched is not None:
             shown["unmatched"] = round(unmatched, 4)

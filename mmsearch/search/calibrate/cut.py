@@ -19,17 +19,23 @@ if TYPE_CHECKING:
     from mmsearch.search.wanted import Wanted
     from mmsearch.types import TextSpec
 
+LETTERS = 3.5  # of each token, of a word that is known
+
 
 def is_word(query: Query, spec: TextSpec | None) -> bool:
-    """Whether a question is a single word that a model knows, that is, one token to it; articles and such aside.
+    """Whether a question is a single word that a model knows; articles and such aside.
 
-    It is too little to judge pictures by: `woman` looks as little like photos of women as letters drawn by chance do.
+    It is too little to be judged by: `woman` looks as little like photos of women as letters drawn by chance do. A word
+    is known if it is one token, or long ones: `chainsaw` is two, and letters drawn by chance fall into many.
     """
     texts = [str(part.content) for part in query.parts if part.kind == "text"]
     if spec is None or len(query.parts) != 1 or not texts:
         return False
     said = [word for word in re.findall(r"[^\W_]+", texts[0].lower()) if word not in STOP]
-    return len(said) == 1 and spec.count_tokens(said[0]) == spec.count_tokens("a")
+    if len(said) != 1:
+        return False
+    tokens = spec.count_tokens(said[0]) - spec.count_tokens("a") + 1
+    return tokens == 1 or len(said[0]) >= LETTERS * tokens
 
 
 def cut(
@@ -39,15 +45,15 @@ def cut(
 
     With `wanted.least` those that do not reach it are left out, one by one. Without it the answer stays whole, or is
     empty because nothing matches well: if in no modality the best reaches the cut. That is not done where words were
-    found or a filter was given, which say by themselves what is wanted, nor to a single word about pictures, of which
-    too little is known. What has no known confidence stays.
+    found or a filter was given, which say by themselves what is wanted, nor to a single word, of which too little
+    is known. What has no known confidence stays.
 
     Args:
         found: in their final order.
         scales: of the question.
         words: of the question.
         wanted: of the search.
-        is_word: whether the question is a single word, and pictures may answer.
+        is_word: whether the question is a single word.
     """
     if words.is_alone:
         return found, None
