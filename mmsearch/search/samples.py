@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.store.reading import Reading
+    from mmsearch.store.snapshot import Shard
     from mmsearch.types import FloatArray
 
 MOST = 400  # questions: a recall of .95 is known to a point and a half with half of them
 LEAST = 20
+WHOLE = 20_000  # rows, up to which the same items give the same questions, in whatever order they were added
+ORDERED = 8  # numbers of a row, by which it is told from others
 
 
 class Samples:
@@ -66,14 +69,25 @@ class Samples:
         if not rows.sum():
             return np.empty((0, found.dim), np.float32)
         random = np.random.default_rng(seed)
+        if rows.sum() <= WHOLE:
+            ordered = _ordered(np.concatenate([_live(shard) for shard in shards]))
+            return ordered[random.permutation(len(ordered))[:MOST]]
         wanted = np.minimum(rows, random.multivariate_hypergeometric(rows, min(MOST, int(rows.sum()))))
         drawn = []
         for shard, count in zip(shards, wanted.tolist(), strict=True):
-            live = np.ones(shard.rows, bool)
-            live[shard.dead] = False
-            drawn.append(np.asarray(shard.matrix[np.sort(random.choice(np.flatnonzero(live), count, replace=False))]))
+            live = np.setdiff1d(np.arange(shard.rows), shard.dead)
+            drawn.append(np.asarray(shard.matrix[np.sort(random.choice(live, count, replace=False))]))
         joined = np.concatenate(drawn).astype(np.float32)
         return joined[random.permutation(len(joined))]
+
+
+def _live(shard: Shard) -> FloatArray:
+    return np.delete(np.asarray(shard.matrix, np.float32), shard.dead, axis=0)
+
+
+def _ordered(rows: FloatArray) -> FloatArray:
+    """Rows in an order that follows from themselves: that in which they were added is another one in every index."""
+    return rows[np.lexsort(rows[:, :ORDERED].T)]
 
 
 def _captions(seed: int) -> list[str]:

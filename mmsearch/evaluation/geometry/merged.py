@@ -71,7 +71,7 @@ def merged(
     asked = 0
     for question, own in questions:
         with suppress(QueryError):
-            hits = searcher.search(question, k=K + 1, chain=rerank)
+            hits = searcher.search(question, k=K + 1, chain=rerank, lexical="off", least=0.0)
             counted.update(Modality(hit.modality) for hit in [hit for hit in hits if hit.id != own][:K])
             asked += 1
     return Merged(query, asked, _shares(counted, held), _shares(held, held)) if counted else None
