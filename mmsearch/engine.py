@@ -431,13 +431,10 @@ class Index:
             query = query + Query.audio(audio)
         if vector is not None:
             query = query + Query.vector(vector)
+        wanted = Wanted.of(target, k, where, rerank, lexical, explain=explain, least=min_confidence)
         while True:
             try:
-                searcher = self._searcher or self.searcher
-                return searcher.search(
-                    query, target=target, k=k, where=where, chain=rerank, lexical=lexical, explain=explain,
-                    least=min_confidence,
-                )  # fmt: skip
+                return (self._searcher or self.searcher).search(query, wanted)
             except FitsChanged:
                 _ = self.searcher  # a new one
 

@@ -33,7 +33,7 @@ from mmsearch.search.wanted import Wanted, check
 from mmsearch.types import Hits, Modality, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mmsearch.ann.gpu import Card
     from mmsearch.encoders.base import Model
@@ -89,28 +89,13 @@ class Searcher:
         """How rows are found."""
         return self._finder.nearest
 
-    def search(
-        self,
-        query: Query,
-        *,
-        target: str | Iterable[str] | None = None,
-        k: int = 10,
-        where: str | None = None,
-        chain: str | Sequence[str] | None = None,
-        lexical: str | None = None,
-        explain: bool = False,
-        least: float | None = None,
-    ) -> Hits:
-        """The k best items for one question; `chain` None stands for the rerankers of each direction: see `defaults`.
-
-        Without `least` an answer of which nothing matches well is empty: see `calibrate.cut`.
-
-        With `explain` hits have their `stages`. What words count is said by `lexical`: see `lexical.hybrid.Lexical`.
+    def search(self, query: Query, wanted: Wanted) -> Hits:
+        """What is wanted for one question.
 
         Raises:
-            QueryError: the question, the target, k, the filter, the chain or `lexical` makes no sense.
+            QueryError: the question or the filter makes no sense.
+            BridgeMissing: what is wanted is out of reach.
         """
-        wanted = Wanted.of(target, k, where, chain, lexical, explain=explain, least=least)
         (found,) = self._answers([query], wanted)
         return found
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import QueryError
+from mmsearch.search.wanted import Wanted
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ def merged(
     """
     counted: Counter[Modality] = Counter()
     asked = 0
+    wanted = Wanted.of(k=K + 1, chain=rerank, lexical="off", least=0.0)
     for question, own in questions:
         with suppress(QueryError):
-            hits = searcher.search(question, k=K + 1, chain=rerank, lexical="off", least=0.0)
+            hits = searcher.search(question, wanted)
             counted.update(Modality(hit.modality) for hit in [hit for hit in hits if hit.id != own][:K])
             asked += 1
     return Merged(query, asked, _shares(counted, held), _shares(held, held)) if counted else None
