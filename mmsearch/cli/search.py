@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsearch.cli.locate import locate
-from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption, RerankOption
+from mmsearch.cli.options import DeviceOption, IndexOption, RerankOption
 from mmsearch.errors import QueryError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def search(
     ] = [],  # noqa: B006
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
-    as_json: JsonOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --file answers are that anyway.")] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one a line.")] = False,
     gallery: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Also write a page to look at.")] = None,
     min_confidence: Annotated[
@@ -103,7 +103,7 @@ def search(
         "--like": like or None, "--unlike": unlike or None, "--within": within, "--gallery": gallery,
         "--paths": paths or None, "--where": where, "--rerank": rerank, "--lexical": lexical,
         "--min-confidence": min_confidence, "--explain": explain or None, "--out": out, "--trec": trec,
-        "--strict": strict or None,
+        "--strict": strict or None, "--json": as_json or None,
     }  # fmt: skip
     _check({name for name, value in given.items() if value is not None}, of_file=file is not None)
     with open_index(locate(index), model, create=False, device=device) as opened:
@@ -142,6 +142,8 @@ def _check(given: Set[str], *, of_file: bool) -> None:
         raise QueryError(f"--file has all the questions: leave out {', '.join(wrong)}, for a single one")
     if not of_file and (wrong := [name for name in MANY if name in given]):
         raise QueryError(f"{', '.join(wrong)}: only with --file, a file of questions")
+    if {"--trec", "--json"} <= given:
+        raise QueryError("--trec writes a run, which is no JSON: leave out --json")
     if "--within" in given and (wrong := [name for name in HITS if name in given]):
         raise QueryError(f"--within lists the moments of one item: leave out {', '.join(wrong)}, for hits")
 

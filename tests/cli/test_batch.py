@@ -92,6 +92,12 @@ def test_many_bad_lines_do_not_fill_the_screen(run, tmp_path):
     assert done.stderr.count("line ") == batch.SHOWN and "300 lines could not be" in done.stderr
 
 
+def test_answers_are_json_lines_whether_or_not_that_is_said(run, tmp_path):
+    (tmp_path / "q.txt").write_text("red\nblue\n")
+    plain, said = (run("--file", tmp_path / "q.txt", *more) for more in ((), ("--json",)))
+    assert said.exit_code == 0 and said.stdout == plain.stdout and len(lines(said.stdout)) == 2
+
+
 def test_standard_input(run):
     found = lines(run("--file", "-", input="red\nblue\n").stdout)
     assert [one["query"]["text"] for one in found] == ["red", "blue"]
@@ -170,6 +176,8 @@ def test_nor_over_standard_input(tmp_path, monkeypatch):
     "options",
     [
         ("--rerank", "foo"),
+        ("--rerank", "mmr:7"),
+        ("--rerank", "tags,nnn:x"),
         ("--target", "smell"),
         ("--where", "x ="),
         ("-k", 0),
@@ -256,6 +264,7 @@ def test_templates_are_for_all_texts(run):
         (["", "--file", "-"], "leave out QUESTION,"),
         (["red", "--trec", "mine", "--out", "x"], "--out, --trec: only with --file"),
         (["red", "--trec", ""], "--trec: only with --file"),
+        (["--file", "-", "--trec", "mine", "--json"], "leave out --json"),
     ],
 )
 def test_what_does_not_go_together_is_named(run, arguments, said):

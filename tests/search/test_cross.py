@@ -120,6 +120,11 @@ def test_an_argument_that_makes_no_sense(pictures, argument, said):
     assert chain[caret.index("^") :] == f"cross:{argument}"
 
 
+def test_nor_does_one_of_two_lines(pictures):
+    with pytest.raises(QueryError, match="no matching model"):
+        pictures("red", rerank="cross:two\nlines")
+
+
 def test_a_folder_that_is_not_there(pictures, tmp_path):
     with pytest.raises(WeightsMissing, match="there is no folder"):
         pictures("red", rerank=f"cross:{tmp_path / 'none'}")

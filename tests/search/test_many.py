@@ -112,6 +112,17 @@ def test_what_is_wrong_for_all_is_told_at_once(filled):
             filled.search_many(["red"], **options)
 
 
+@pytest.mark.parametrize(
+    "step", ["mmr:7", "nnn:x", "qbnorm:0", "maxsim:1.5", "collapse:nan", "cross:blip@0", "cross:nomodel", "tags:3",
+             "exact:1", "lexical:on"],
+)  # fmt: skip
+def test_so_is_a_wrong_argument_of_a_reranker(filled, step):
+    with pytest.raises(QueryError) as raised:
+        filled.search_many(["red"], rerank=f"tags,{step}")
+    _, chain, caret = str(raised.value).splitlines()
+    assert chain[caret.index("^") :] == step
+
+
 def test_without_a_bridge_only_some_cannot_be_asked(tmp_path):
     with mmsearch.open(tmp_path / "index", model="fake-pair") as index:
         index.add_items([Record(id="sound", audio=(tone("low"), 8000))])

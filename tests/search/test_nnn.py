@@ -8,7 +8,7 @@ import mmsearch
 from mmsearch import Query
 from mmsearch.encoders.fake import DIM
 from mmsearch.errors import QueryError
-from mmsearch.search.rerank import bank, nnn
+from mmsearch.search.rerank import bank, hubness, nnn
 from mmsearch.search.rerank.base import Context
 from mmsearch.types import Modality
 
@@ -112,7 +112,7 @@ def test_texts_are_corrected_with_made_captions_or_stored_texts(hubby):
     assert "before nnn" in found[0].why[-1]
 
 
-@pytest.mark.parametrize("few", [0, nnn.LEAST - 1])
+@pytest.mark.parametrize("few", [0, hubness.FEWEST - 1])
 def test_with_too_small_a_bank_nothing_changes(tmp_path, few):
     with mmsearch.open(tmp_path / "few", model="fake") as index:
         index.add_vectors(PICTURES, modality="image")

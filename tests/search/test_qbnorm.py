@@ -7,7 +7,7 @@ from made import tone
 import mmsearch
 from mmsearch.encoders.fake import DIM
 from mmsearch.errors import QueryError
-from mmsearch.search.rerank import qbnorm
+from mmsearch.search.rerank import hubness, qbnorm
 from mmsearch.search.samples import Samples
 from mmsearch.types import Modality
 
@@ -110,7 +110,7 @@ def test_sums_of_large_exponents_are_finite():
     np.testing.assert_allclose(found, [1000.0, -1000.0 + np.log(2)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("few", [0, qbnorm.LEAST - 1])
+@pytest.mark.parametrize("few", [0, hubness.FEWEST - 1])
 def test_with_too_small_a_bank_nothing_changes(tmp_path, few):
     with mmsearch.open(tmp_path / "few", model="fake") as index:
         index.add_vectors(PICTURES, modality="image")

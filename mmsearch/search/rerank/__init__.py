@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
-    from mmsearch.search.rerank.base import Context, Reranker
+    from mmsearch.search.rerank.base import Context, Reranker, WithArgument
 
 
 class Entry(NamedTuple):
-    """Where a reranker is, as `module:class`, and what may stand behind its name."""
+    """Where a reranker is, as `module:class`, and what may stand behind its name: the class is then `WithArgument`."""
 
     place: str
     takes: str = ""
@@ -46,18 +46,9 @@ def names(chain: str | Sequence[str]) -> tuple[str, ...]:
     """The steps of a chain; `none` and the empty chain have no step.
 
     Raises:
-        QueryError: no reranker has that name; the message shows the place.
+        QueryError: a name or an argument makes no sense; the message shows the place.
     """
-    steps = chain.split(",") if isinstance(chain, str) else chain
-    wanted = tuple(step.strip() for step in steps if step.strip() not in ("", "none"))
-    for number, step in enumerate(wanted):
-        name = step.partition(":")[0]
-        if name not in RERANKERS:
-            near = get_close_matches(name.lower(), RERANKERS, 2)
-            meant = f"; did you mean {' or '.join(near)}?" if near else "."
-            known = ", ".join(f"{known}{entry.takes}" for known, entry in RERANKERS.items())
-            raise QueryError(_shown(f"there is no reranker {name!r}{meant} There are: {known}, none", wanted, number))
-    return wanted
+    return tuple(step for step, _ in _read(chain))
 
 
 def make(chain: str | Sequence[str], context: Context) -> list[tuple[str, Reranker]]:
@@ -66,17 +57,7 @@ def make(chain: str | Sequence[str], context: Context) -> list[tuple[str, Rerank
     Raises:
         QueryError: a name or an argument makes no sense; the message shows the place.
     """
-    made = []
-    steps = names(chain)
-    for number, step in enumerate(steps):
-        name, _, argument = step.partition(":")
-        module, class_ = RERANKERS[name].place.split(":")
-        build: Callable[[Context, str], Reranker] = getattr(import_module(module), class_)
-        try:
-            made.append((step, build(context, argument)))
-        except QueryError as error:
-            raise QueryError(_shown(str(error), steps, number)) from error
-    return made
+    return [(step, build(context)) for step, build in _read(chain)]
 
 
 def apply(rerankers: Sequence[tuple[str, Reranker]], query: Embedded, candidates: Candidates) -> Candidates:
@@ -94,6 +75,38 @@ def pooled(reranker: Reranker, query: Embedded, candidates: Candidates) -> Candi
     if not len(tail):
         return head
     return head.join(tail.take(np.arange(len(tail)), np.minimum(tail.scores, head.scores[-1])))
+
+
+def _read(chain: str | Sequence[str]) -> list[tuple[str, Callable[[Context], Reranker]]]:
+    """The steps of a chain, and how each is made."""
+    steps = [step.strip() for step in (chain.split(",") if isinstance(chain, str) else chain)]
+    steps = [step for step in steps if step not in ("", "none")]
+    found = []
+    for number, step in enumerate(steps):
+        name, _, argument = step.partition(":")
+        try:
+            found.append((step, _builder(name, argument)))
+        except QueryError as error:
+            raise QueryError(_shown(str(error), steps, number)) from error
+    return found
+
+
+def _builder(name: str, argument: str) -> Callable[[Context], Reranker]:
+    if name not in RERANKERS:
+        near = get_close_matches(name.lower(), RERANKERS, 2)
+        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        known = ", ".join(f"{known}{entry.takes}" for known, entry in RERANKERS.items())
+        raise QueryError(f"there is no reranker {name!r}{meant} There are: {known}, none")
+    place, takes = RERANKERS[name]
+    module, class_ = place.split(":")
+    found = getattr(import_module(module), class_)
+    if takes:
+        with_argument: WithArgument = found
+        return with_argument.read(argument)
+    if argument:
+        raise QueryError(f"the reranker {name} takes no argument, not {argument!r}")
+    without: Callable[[Context], Reranker] = found
+    return without
 
 
 def _shown(said: str, steps: Sequence[str], number: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from mmsearch.search.lanes import PRIOR, mean_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mmsearch.encoders.base import Model
     from mmsearch.search.candidates import Candidates
@@ -25,6 +25,18 @@ class Reranker(Protocol):
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """The same candidates, best first, scores falling; those that are folded stand in the `same` of others."""
+        ...
+
+
+class WithArgument(Protocol):
+    """A class of rerankers that takes an argument. One that takes none is made of the `Context` alone."""
+
+    def read(self, argument: str) -> Callable[[Context], Reranker]:
+        """How to make one, by what stands behind the name in a chain; nothing is looked up and no model is loaded.
+
+        Raises:
+            QueryError: the argument makes no sense; the message tells what does.
+        """
         ...
 
 

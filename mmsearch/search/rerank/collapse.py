@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
+from mmsearch.search.rerank.argument import number
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.base import Context
@@ -31,14 +34,14 @@ class Collapse:
     features of pictures, and 0.97 for everything else.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        try:
-            self._least = float(argument) if argument else None
-        except ValueError:
-            self._least = np.nan
-        if self._least is not None and not 0 < self._least <= 1:
-            raise QueryError(f"collapse takes a cosine above 0, at most 1, not {argument!r}: collapse:{LEAST}")
-        self._context = context
+    def __init__(self, context: Context, least: float | None = None) -> None:
+        self._context, self._least = context, least
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], Collapse]:
+        """As `base.WithArgument`."""
+        least = number("collapse", argument, LEAST, "a cosine above 0, at most 1", lambda value: 0 < value <= 1)
+        return partial(cls, least=least if argument else None)
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Fold; order and scores of what stays are as before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,12 +13,16 @@ from mmsearch.encoders.matching.source import parse
 from mmsearch.errors import MediaError, QueryError, UnknownModel
 from mmsearch.search.query import Kind
 from mmsearch.search.rerank import POOL
+from mmsearch.search.rerank.argument import whole
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mmsearch.encoders.matching.matcher import Matcher
+    from mmsearch.encoders.matching.source import Source
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.base import Context
@@ -25,8 +30,7 @@ if TYPE_CHECKING:
     from mmsearch.types import Metadata
 
 FIRST: Final = 20
-DIGITS: Final = 9  # of a number: Python refuses to read thousands
-_ARGUMENT: Final = re.compile(r"(?P<model>.*?)(@(?P<first>\d+))?")
+_ARGUMENT: Final = re.compile(r"(?P<model>.*?)(@(?P<first>\d+))?", re.DOTALL)
 
 # What answers a question of each kind, as far as the models can judge it.
 _ANSWERS: Final = {Kind.TEXT: Modality.IMAGE, Kind.IMAGE: Modality.TEXT}
@@ -44,18 +48,21 @@ class CrossEncoder:
     CPU, so that this is for GPUs, or for few. Needs `mmsearch[clip]`.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
+    def __init__(self, context: Context, source: Source, first: int) -> None:
+        self._context, self._source, self._first = context, source, first
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], CrossEncoder]:
+        """As `base.WithArgument`; whether the model is there is not asked."""
         match = _ARGUMENT.fullmatch(argument)
         assert match is not None  # anything is a model
         first = match["first"] or str(FIRST)
-        if len(first) > DIGITS or not 1 <= int(first) <= POOL:
+        if not 1 <= whole(first) <= POOL:
             raise QueryError(f"cross judges from 1 to {POOL} candidates, not {first}: cross:blip@{FIRST}")
-        self._first = int(first)
         try:
-            self._source = parse(match["model"])
+            return partial(cls, source=parse(match["model"]), first=whole(first))
         except UnknownModel as error:
             raise QueryError(str(error)) from error
-        self._context = context
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder the first ones of the modality that can be judged."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
 from mmsearch.search.rerank.slots import Verdict, reordered
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ class Exact:
     cosines become those of the best segment; the scores stay where they are, as with `tags`.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        if argument:
-            raise QueryError(f"the reranker exact takes no argument, not {argument!r}")
+    def __init__(self, context: Context) -> None:
         self._context = context
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:

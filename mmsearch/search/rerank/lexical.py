@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
 from mmsearch.search import fuse
 from mmsearch.search.lexical.bm25 import matches
 from mmsearch.search.lexical.hybrid import question
@@ -27,9 +26,7 @@ class Lexical:
     changes nothing, nor does one whose words are in none of the candidates. It takes no argument.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        if argument:
-            raise QueryError(f"the reranker lexical takes no argument, not {argument!r}")
+    def __init__(self, context: Context) -> None:
         self._context = context
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:

@@ -7,20 +7,22 @@ them. Here each segment of the question looks for its own answer among all segme
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmsearch.errors import QueryError
+from mmsearch.search.rerank.argument import whole
 from mmsearch.search.rerank.slots import Verdict, reordered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.base import Context
     from mmsearch.types import FloatArray, Modality
-
-DIGITS = 9  # of the argument: no item has so many segments, and Python refuses to read thousands of digits
 
 
 class MaxSim:
@@ -33,12 +35,16 @@ class MaxSim:
     scores stay where they are, as with `tags`.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        most = argument or "1"
-        if not most.isdecimal() or len(most) > DIGITS or int(most) < 1:
+    def __init__(self, context: Context, most: int = 1) -> None:
+        self._context, self._most = context, most
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], MaxSim]:
+        """As `base.WithArgument`."""
+        most = whole(argument or "1")
+        if most < 1:
             raise QueryError(f"maxsim takes how many segments of an item count, 1 or more, not {argument!r}: maxsim:2")
-        self._most = int(most)
-        self._context = context
+        return partial(cls, most=most)
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder by late interaction, modality by modality."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
+from mmsearch.search.rerank.argument import number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.base import Context
+
+WEIGHT = 0.7
 
 
 class MaximalMarginalRelevance:
@@ -21,14 +26,14 @@ class MaximalMarginalRelevance:
     before. The argument is `w`, from 0 (only diversity) to 1 (only relevance), 0.7 by default.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        try:
-            self._weight = float(argument or 0.7)
-        except ValueError:
-            self._weight = np.nan
-        if not 0 <= self._weight <= 1:
-            raise QueryError(f"mmr takes a number from 0 to 1, not {argument!r}: mmr:0.7")
-        self._context = context
+    def __init__(self, context: Context, weight: float) -> None:
+        self._context, self._weight = context, weight
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], MaximalMarginalRelevance]:
+        """As `base.WithArgument`."""
+        weight = number("mmr", argument, WEIGHT, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+        return partial(cls, weight=weight)
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder by marginal relevance, which becomes the score."""

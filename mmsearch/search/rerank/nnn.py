@@ -6,60 +6,50 @@ likeness to other questions: the mean of its largest cosines to a bank of refere
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
-from mmsearch.search.rerank.bank import bank
-from mmsearch.search.rerank.slots import Verdict, reordered
+from mmsearch.search.rerank.argument import number
+from mmsearch.search.rerank.hubness import corrected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
+    from mmsearch.search.rerank.bank import Bank
     from mmsearch.search.rerank.base import Context
     from mmsearch.types import FloatArray, Modality
 
 ALPHA = 0.75
 NEIGHBOURS = 16  # of the bank, whose mean is taken
-LEAST = 2 * NEIGHBOURS
 
 
 class NearestNeighbourNormalisation:
     """Orders the candidates of a modality by `cosine - alpha * mean of their 16 largest cosines to the bank`.
 
-    The bank are made captions for questions that are texts, if their word lists are installed; otherwise stored items
-    of the modality that asks, see `bank`. Where there are fewer than 32 of these, and where the question is a sum or
-    comes over a bridge, nothing changes. As with `tags`, the scores themselves stay: the best one goes to the candidate
-    that is first now. The argument is alpha, from 0 (nothing) to 1; 0.75 by default.
+    See `hubness` for what the bank is, and for questions that it is not for. The argument is alpha, from 0 (nothing)
+    to 1; 0.75 by default.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        try:
-            self._alpha = float(argument or ALPHA)
-        except ValueError:
-            self._alpha = np.nan
-        if not 0 <= self._alpha <= 1:
-            raise QueryError(f"nnn takes a number from 0 to 1, not {argument!r}: nnn:{ALPHA}")
-        self._context = context
+    def __init__(self, context: Context, alpha: float) -> None:
+        self._context, self._alpha = context, alpha
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], NearestNeighbourNormalisation]:
+        """As `base.WithArgument`."""
+        alpha = number("nnn", argument, ALPHA, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+        return partial(cls, alpha=alpha)
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder by corrected cosines, modality by modality."""
-        if not query.plain:
-            return candidates
-        (asked,) = query.modalities
+        return corrected(self._context, query, candidates, self._bias)
 
-        def judge(target: Modality, some: Candidates, cosines: FloatArray) -> Verdict | None:
-            reference = bank(self._context, asked, target)
-            if len(reference) < LEAST:
-                return None
-            bias = np.float32(self._alpha) * reference.bias("nnn", NEIGHBOURS, nearest).of(
-                self._context, target, some.segments
-            )
-            notes = [{"bias": round(float(one), 4)} for one in bias] if self._context.explains else ()
-            return Verdict(cosines - bias, notes)
-
-        return reordered(candidates, judge)
+    def _bias(self, reference: Bank, target: Modality, some: Candidates) -> FloatArray:
+        biases = reference.bias("nnn", NEIGHBOURS, nearest)
+        return np.float32(self._alpha) * biases.of(self._context, target, some.segments)
 
 
 def nearest(cosines: FloatArray) -> FloatArray:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
 from mmsearch.search import exact
-from mmsearch.search.rerank.bank import bank
-from mmsearch.search.rerank.slots import Verdict, reordered
+from mmsearch.search.rerank.argument import number
+from mmsearch.search.rerank.hubness import corrected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mmsearch.search.candidates import Candidates
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.rerank.bank import Bank
@@ -26,45 +27,35 @@ if TYPE_CHECKING:
 
 BETA = 20.0  # inverse temperature; the paper's
 ACTIVATING = 10  # answers of each reference question; the paper's one is for banks of tens of thousands
-LEAST = 32
 
 
 class DynamicInvertedSoftmax:
     """Orders the candidates of a modality by `exp(beta * cosine) / sum over the bank of exp(beta * cosine)`.
 
     It does so for questions whose best candidate is in the activation set: the items that are among the 10 best answers
-    of some reference question, of all items of the index. The others stay as they are. Reference questions are those of
-    `nnn`, see `bank`, and what is said there of sums, of bridges and of scores holds here as well. The argument is
-    beta, above 0; 20 by default. The activation set takes a comparison of the bank with all items, once for each
-    version of an index and each process.
+    of some reference question, of all items of the index. The others stay as they are. See `hubness` for what the bank
+    is, and for questions that it is not for. The argument is beta, above 0; 20 by default. The activation set takes a
+    comparison of the bank with all items, once for each version of an index and each process.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        try:
-            self._beta = float(argument or BETA)
-        except ValueError:
-            self._beta = np.nan
-        if not 0 < self._beta <= 1000:
-            raise QueryError(f"qbnorm takes a number above 0, at most 1000, not {argument!r}: qbnorm:{BETA:g}")
-        self._context = context
+    def __init__(self, context: Context, beta: float) -> None:
+        self._context, self._beta = context, beta
+
+    @classmethod
+    def read(cls, argument: str) -> Callable[[Context], DynamicInvertedSoftmax]:
+        """As `base.WithArgument`."""
+        takes = "a number above 0, at most 1000"
+        return partial(cls, beta=number("qbnorm", argument, BETA, takes, lambda value: 0 < value <= 1000))
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
         """Reorder by normalised cosines, modality by modality."""
-        if not query.plain:
-            return candidates
-        (asked,) = query.modalities
+        return corrected(self._context, query, candidates, self._bias)
 
-        def judge(target: Modality, some: Candidates, cosines: FloatArray) -> Verdict | None:
-            reference = bank(self._context, asked, target)
-            if len(reference) < LEAST or int(some.items[0]) not in self._activated(reference, target):
-                return None
-            measure = partial(log_sums, beta=self._beta)
-            bias = reference.bias("qbnorm", self._beta, measure).of(self._context, target, some.segments)
-            bias = bias / np.float32(self._beta)
-            notes = [{"bias": round(float(one), 4)} for one in bias] if self._context.explains else ()
-            return Verdict(cosines - bias, notes)
-
-        return reordered(candidates, judge)
+    def _bias(self, reference: Bank, target: Modality, some: Candidates) -> FloatArray | None:
+        if int(some.items[0]) not in self._activated(reference, target):
+            return None
+        biases = reference.bias("qbnorm", self._beta, partial(log_sums, beta=self._beta))
+        return biases.of(self._context, target, some.segments) / np.float32(self._beta)
 
     def _activated(self, reference: Bank, target: Modality) -> frozenset[int]:
         """The activation set, as numbers of items."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmsearch.errors import QueryError
 from mmsearch.search.rerank.slots import Verdict, reordered
 from mmsearch.types import Modality
 
@@ -39,9 +38,7 @@ class Tags:
     modalities is merged on the same scale as without tags, which have heavy tails and exist in some directions only.
     """
 
-    def __init__(self, context: Context, argument: str = "") -> None:
-        if argument:
-            raise QueryError(f"the reranker tags takes no argument, not {argument!r}")
+    def __init__(self, context: Context) -> None:
         self._context = context
 
     def rerank(self, query: Embedded, candidates: Candidates) -> Candidates:
