@@ -35,9 +35,9 @@ class Kind(StrEnum):
     ITEM = "item"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A part of a question.
+    """A part of a question. Parts are equal if they ask the same; arrays are compared number by number.
 
     Attributes:
         kind: what it is.
@@ -57,13 +57,26 @@ class Part:
     modality: Modality | None = None
     words: str | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same, weights too."""
+        if not isinstance(other, Part):
+            return NotImplemented
+        return (self.weight, self._rest()) == (other.weight, other._rest()) and _equal(self.content, other.content)
+
+    def __hash__(self) -> int:
+        """Of what is not an array: to hash its numbers would take as long as to compare them."""
+        return hash((self.weight, self._rest(), self.content if isinstance(self.content, (str, Path)) else None))
+
+    def _rest(self) -> tuple[object, ...]:
+        """All but content and weight."""
+        return self.kind, self.templates, self.modality, self.words
+
     def same(self, other: Part) -> bool:
         """Whether both are the same but for their weights, as far as that can be told by looking at them."""
         is_name = isinstance(self.content, (str, Path)) and isinstance(other.content, (str, Path))
         if self.content is not other.content and not (is_name and self.content == other.content):
-            return False  # arrays are not compared: that gives an array
-        ours, theirs = ((one.kind, one.templates, one.modality, one.words) for one in (self, other))
-        return ours == theirs
+            return False  # arrays are not compared: with large ones, adding would take longer than asking
+        return self._rest() == other._rest()
 
     def check(self) -> None:
         """Whether the content is of its kind, as far as that can be told by looking at it.
@@ -131,12 +144,14 @@ class Query:
             modality: of its medium that asks; that of the hit, or the first of image, audio and text that it has.
 
         Raises:
-            QueryError: there is no such modality.
+            QueryError: it is neither an id nor a hit, or there is no such modality.
         """
         if modality is not None and modality not in set(Modality):
             raise QueryError(f"{modality}: no modality; there are: {', '.join(Modality)}")
         if isinstance(item, Hit):
             return cls((Part(Kind.ITEM, item.id, modality=Modality(modality or item.modality)),))
+        if not isinstance(item, str):
+            raise QueryError(f"an item to ask with is named by its id, a str, or by a hit, not {reprlib.repr(item)}")
         return cls((Part(Kind.ITEM, item, modality=None if modality is None else Modality(modality)),))
 
     @classmethod
@@ -289,6 +304,14 @@ class Query:
         for template in (template for part in self.parts for template in part.templates):
             if "{}" not in template:
                 raise QueryError(f"the template {template!r} does not say where the text goes: a photo of {{}}")
+
+
+def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401  (contents of parts)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):  # a sound: its samples and their rate
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if any(hasattr(content, "__array__") for content in (one, other)):
+        return one is other or np.array_equal(one, other)
+    return bool(one == other)
 
 
 def _sum(one: float, other: float) -> float:

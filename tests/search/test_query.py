@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from made import picture
+from PIL import Image
 
 from mmsearch import MmsearchError, Query, Record
-from mmsearch.search.query import Part
 from mmsearch.types import Modality
 
 
@@ -51,13 +51,27 @@ def test_what_only_rounding_leaves_is_nothing():
     assert math.isnan((math.inf * dog - math.inf * dog).parts[0].weight)
 
 
-def test_parts_are_compared_without_looking_into_arrays(monkeypatch):
-    """From Python 3.13 on `==` of dataclasses compares arrays, even one with itself, and that gives no truth value."""
+def test_what_asks_the_same_is_equal():
+    """Arrays by their numbers: `==` of dataclasses takes their truth value, and they have none."""
+    ones, twos = np.ones((4, 4, 3), np.uint8), np.full((4, 4, 3), 2, np.uint8)
+    for make in (
+        Query.vector,
+        Query.image,
+        lambda array: Query.audio((array.ravel() / 9, 8000)),
+        lambda array: Query.image(Image.fromarray(array)),
+        lambda array: Query.vector([array[0, 0], array[1, 0]]),
+    ):
+        one, same, other = make(ones), make(ones.copy()), make(twos)
+        assert one == same and hash(one) == hash(same) and len({one, same, other}) == 2
+        assert one != other and one != 2 * same and one != Query.text("x") and one != Query.image("x.png")
+    assert Query.vector([1, 2]) == Query.vector(np.array([1, 2])) != Query.vector([1, 2, 3])
+    assert hash(Query.vector([1, 2])) == hash(Query.vector(np.array([1, 2])))
+    assert Query.image(ones) != Query.vector(ones) and Query.audio((ones, 1)) != Query.audio((ones, 2))
+    assert Query.text("x") == Query.text("x") != Query.text("x", words='"x"') and Query.text("x") != "x"
+    assert len({Query.text("x"), Query.text("x"), Query.text("y"), Query.item("x")}) == 3
 
-    def field_by_field(one, other):
-        return one.kind == other.kind and bool(one.content == other.content)
 
-    monkeypatch.setattr(Part, "__eq__", field_by_field)
+def test_parts_are_added_without_looking_into_arrays():
     vector = Query.vector(np.ones(3))
     (part,) = (vector + vector).parts
     assert part.weight == 2
@@ -117,6 +131,13 @@ def test_more_like_this_leaves_itself_out(full):
     assert [hit.cosine for hit in by_item] == pytest.approx([hit.cosine for hit in by_picture[1:]], abs=1e-3)
     assert by_item.query["item"] == red.id
     assert len(full.search(Query.item(red.id), k=100)) == len(full) - 1
+
+
+@pytest.mark.parametrize("nothing", [object(), 5, None, b"red", ["red"]])
+def test_an_item_is_named_by_its_id(nothing):
+    for name in (Query.item, lambda item: Query.item(item, "text"), lambda item: Query().refined(like=[item])):
+        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, a str, or by a hit, not "):
+            name(nothing)
 
 
 def test_an_item_asks_with_the_medium_that_is_named(index):
