@@ -2,9 +2,9 @@
 
 ::
 
-    python benchmarks/lexical.py
+    python benchmarks/lexical.py CAPTIONED_FOLDER
 
-1. Worth. The texts are four captions of each of Flickr8k's 1,000 dev pictures; the fifth asks for the other four, as it
+1. Worth. The texts are four captions of each of Flickr8k's 1,000 dev pictures; the first asks for the other four, as it
    is, or by its first two words of four letters. The pictures are asked with the same captions; what they have of words
    are their files' names. Names are those of invented files, half of them of texts about something else, half of
    pictures. `lexical` is the reranker: plain reciprocal rank fusion, whatever share of the words was found.
@@ -26,7 +26,6 @@ from typing import Any
 
 from reference import RESULTS, limit_threads, machine
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "flickr8k-dev"
 WAYS = {
     "off": {"lexical": "off"},
     "**on**": {"lexical": "on"},
@@ -71,11 +70,10 @@ def named(folder: Path, pictures: Sequence[Path], captions: Sequence[str]) -> tu
     return names, asked
 
 
-def worths(place: Path) -> list[str]:
+def worths(place: Path, data: Path, told: Sequence[Any]) -> list[str]:
     import mmsearch
 
-    told = json.loads((DATA / "captions.json").read_text("utf-8"))
-    pictures = [DATA / one["image"] for one in told]
+    pictures = [data / one["image"] for one in told]
     asked = [one["captions"][0] for one in told]
     texts = [
         mmsearch.Record(id=f"{number} {n}", text=text)
@@ -87,7 +85,7 @@ def worths(place: Path) -> list[str]:
     names, by_name = named(folder, pictures, [text.text for text in texts])
     with mmsearch.open(place / "index", model="lite") as index:
         index.add_items(texts)
-        index.add([DATA / "images"])
+        index.add([data / "images"])
 
         def same(number: int, hit: Any) -> bool:
             return hit.id.split()[0] == str(number)
@@ -110,9 +108,8 @@ def worths(place: Path) -> list[str]:
     return rows
 
 
-def passages(count: int, halves: int, draw: random.Random) -> list[str]:
-    told = json.loads((DATA / "captions.json").read_text("utf-8"))
-    split = [text.split() for one in told for text in one["captions"]]
+def passages(captions: Sequence[str], count: int, halves: int, draw: random.Random) -> list[str]:
+    split = [text.split() for text in captions]
 
     def half() -> list[str]:
         words = draw.choice(split)
@@ -146,7 +143,7 @@ def filled(place: Path, texts: Sequence[str], *, words: bool = True) -> float:
             return time.perf_counter() - start
 
 
-def latencies(place: Path) -> list[str]:
+def latencies(place: Path, captions: Sequence[str]) -> list[str]:
     """Milliseconds of what words do, without anything else."""
     import numpy as np
 
@@ -155,10 +152,9 @@ def latencies(place: Path) -> list[str]:
     from mmsearch.search.lexical.language import parse
     from mmsearch.store.store import Store
 
-    filled(place, passages(CAPTIONS, 2, random.Random(0)))
-    told = json.loads((DATA / "captions.json").read_text("utf-8"))
-    captions = [text for one in told for text in one["captions"] if 9 <= len(text.split()) <= 11][:500]
-    asked = {"captions of 9 to 11 words": captions, "two words of each": [two_words(text) for text in captions]}
+    filled(place, passages(captions, CAPTIONS, 2, random.Random(0)))
+    some = [text for text in captions if 9 <= len(text.split()) <= 11][:500]
+    asked = {"captions of 9 to 11 words": some, "two words of each": [two_words(text) for text in some]}
     store, rows = Store.open(place), []
     with store.view() as view:
         for what, questions in asked.items():
@@ -175,10 +171,10 @@ def latencies(place: Path) -> list[str]:
     return rows
 
 
-def indexing(place: Path) -> str:
+def indexing(place: Path, captions: Sequence[str]) -> str:
     import mmsearch
 
-    texts = passages(PASSAGES, 16, random.Random(2))
+    texts = passages(captions, PASSAGES, 16, random.Random(2))
     bare = min(filled(place / f"bare {n}", texts, words=False) for n in range(3))
     ours = min(filled(place / f"ours {n}", texts) for n in range(3))
     sizes = [(place / f"{name} 0" / "catalog.sqlite").stat().st_size for name in ("bare", "ours")]
@@ -195,22 +191,25 @@ def indexing(place: Path) -> str:
     )
 
 
-def main() -> None:
+def main(data: Path) -> None:
     limit_threads(2)
+    told = json.loads((data / "captions.json").read_text("utf-8"))
+    captions = [text for one in told for text in one["captions"]]
     with tempfile.TemporaryDirectory() as place:
         table = [
             "# Words beside vectors", "",
             "| questions → answers | `--lexical` | hit@1 | hit@10 | nDCG@10 |", "|---|---|---|---|---|",
-            *worths(Path(place)), "",
+            *worths(Path(place), data, told), "",
             f"What words take, of {CAPTIONS:,} captions:", "",
             "| questions | `--lexical` | | p50 | p95 |", "|---|---|---|---|---|",
-            *latencies(Path(place) / "captions"), "",
-            indexing(Path(place)), "", machine(["mmsearch"]),
+            *latencies(Path(place) / "captions", captions), "",
+            indexing(Path(place), captions), "", machine(["mmsearch"]),
         ]  # fmt: skip
     (RESULTS / "lexical.md").write_text("\n".join(table) + "\n")
     print("\n".join(table))
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="CAPTIONED_FOLDER", help="With captions.json and images/.")
+    main(parser.parse_args().data)
