@@ -16,9 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsearch.engine import Index, classify, evaluate, repair
+    from mmsearch.classification.classify import classify
+    from mmsearch.engine import Index, repair
     from mmsearch.engine import open_index as open  # noqa: A004  (`mmsearch.open` is the name people expect)
     from mmsearch.errors import MmsearchError
+    from mmsearch.evaluation.model import evaluate
     from mmsearch.search.query import Query
     from mmsearch.types import Failure, Hit, Hits, Item, Modality, Progress, Record, Report
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "open": "mmsearch.engine:open_index",
     "Index": "mmsearch.engine:Index",
-    "classify": "mmsearch.engine:classify",
-    "evaluate": "mmsearch.engine:evaluate",
+    "classify": "mmsearch.classification.classify:classify",
+    "evaluate": "mmsearch.evaluation.model:evaluate",
     "repair": "mmsearch.engine:repair",
     "MmsearchError": "mmsearch.errors:MmsearchError",
     "Query": "mmsearch.search.query:Query",

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.encoders import registry
-from mmsearch.errors import FitError, MediaError, MissingExtra, ModelError, ModelMismatch, QueryError
-from mmsearch.identity import difference, identity, projector
+from mmsearch.errors import MediaError, MissingExtra, ModelError, QueryError
+from mmsearch.identity import identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
-from mmsearch.search import rerank as rerankers
+from mmsearch.model import IndexModel
 from mmsearch.search.query import Query
 from mmsearch.search.route import targets
 from mmsearch.search.searcher import TOGETHER, FitsChanged, Searcher
@@ -28,10 +26,9 @@ from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
-from mmsearch.types import Item, Modality, Space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,20 +44,18 @@ if TYPE_CHECKING:
     from mmsearch.exchange.batch import Columns
     from mmsearch.exchange.export import Exported
     from mmsearch.exchange.load import Loaded
-    from mmsearch.fitting.fit import Fit
     from mmsearch.fitting.shelf import Fits
     from mmsearch.media.reader import InProcess, Readers
     from mmsearch.search.optimize import Part
     from mmsearch.store.backup import Backup
     from mmsearch.store.compact import Compacted
-    from mmsearch.store.reading import Reading
     from mmsearch.store.repair import Repaired
     from mmsearch.store.view import View
     from mmsearch.store.writer import Writer
     from mmsearch.tuning.chains import Chains, Tuning
-    from mmsearch.types import AudioInput, Failure, Hits, ImageInput, Metadata, Moments, Progress, Record, Report
+    from mmsearch.types import AudioInput, Hits, ImageInput, Item, Metadata, Moments, Progress, Record, Report
 
-DEFAULT_MODEL = "lite"
+Answer = TypeVar("Answer")
 
 
 def open_index(path: str | Path, model: str | None = None, *, create: bool = True, device: str | None = None) -> Index:
@@ -84,7 +79,7 @@ def open_index(path: str | Path, model: str | None = None, *, create: bool = Tru
     folder = Path(path).expanduser()
     if not create or (folder / CATALOG).is_file():
         return Index(Store.open(folder), model, device)
-    loaded = registry.load(model or DEFAULT_MODEL, device)
+    loaded = registry.load(model or registry.DEFAULT, device)
     return Index(Store.create(folder, identity(loaded)), loaded)
 
 
@@ -115,15 +110,12 @@ class Index:
 
     def __init__(self, store: Store, model: str | Model | None = None, device: str | None = None) -> None:
         self._store, self._device = store, device
-        self._guard = threading.RLock()
-        self._bridges_found: dict[frozenset[str], Bridge] = {}
-        self._model: Model | None = None  # as it was made; `_fitted` has the fits that are in use as well
-        self._fitted: tuple[tuple[tuple[str, str], ...], Model] | None = None
         try:
-            self._model = self._given(model)
+            self._model = IndexModel(store, model, device)
         except BaseException:
             store.close()
             raise
+        self._guard = self._model.guard
         self._searcher: Searcher | None = None
         self._readers: Readers | None = None
 
@@ -140,82 +132,17 @@ class Index:
             ModelMismatch: the model of that name has other weights or another version by now.
         """
         with self._guard, self._store.view() as view:
-            return self._with_fits(view)
-
-    def _writing(self) -> Model:
-        """The same for the writer: with the fits of now, whatever is held, since what is added gets rows of them."""
-        with self._guard:
-            return self._with_fits(self._store)
-
-    def _with_fits(self, seen: Reading) -> Model:
-        wanted = seen.snapshot().fits
-        if self._fitted is None or self._fitted[0] != wanted:
-            model = self._plain()
-            if wanted:
-                from mmsearch.fitting.active import with_fits
-
-                model = with_fits(seen, model)
-            self._fitted = wanted, model
-        return self._fitted[1]
-
-    def _plain(self) -> Model:
-        """The model without fits."""
-        with self._guard:
-            if self._model is None:
-                recorded = self._store.model
-                loaded = registry.load(recorded["name"], self._device)
-                if other := difference(recorded, loaded):
-                    raise ModelMismatch(
-                        f"the index {self.folder} was built with another version of {recorded['name']} "
-                        f"({other}); index the media again into a new index"
-                    )
-                self._model = loaded
-            return self._model
+            return self._model.fitted(view)
 
     def fit_bridge(
         self, texts: Sequence[str] = (), *, progress: Callable[[str, int, int], None] | None = None
     ) -> Bridge:
-        """Join the two spaces of the index's model through text, so that pictures find sounds; see `fit_bridge`."""
-        bridge = _fit_bridge(self.model, texts, self.folder, progress)
-        with self._guard:
-            self._bridges_found.clear()
-        return bridge
+        """Join the two spaces of the index's model through text; see `mmsearch.encoders.bridge.shelf.fit`."""
+        return self._model.fit_bridge(texts, progress)
 
     def bridges(self) -> list[Bridge]:
         """What joins the spaces of the index, if anything does; does not load the model."""
-        recorded = self._store.model["spaces"]
-        spaces = [Space(name, about["version"], about["dim"], frozenset()) for name, about in recorded.items()]
-        found = (self._bridge(a, b) for a, b in itertools.combinations(spaces, 2))
-        return [bridge for bridge in found if bridge is not None]
-
-    def _bridge(self, source: Space, target: Space) -> Bridge | None:
-        from mmsearch.encoders.bridge import shelf
-
-        pair = frozenset((source.name, target.name))
-        with self._guard:
-            if pair not in self._bridges_found:
-                bridge = shelf.find(source, target, self.folder)
-                if bridge is None:
-                    return None
-                self._bridges_found[pair] = bridge
-            return self._bridges_found[pair]
-
-    def _given(self, model: str | Model | None) -> Model | None:
-        """The model that the caller named or brought, if it is the index's; None if that needs no look at it."""
-        recorded = self._store.model
-        if model is None or (isinstance(model, str) and registry.canonical(model) == recorded["name"]):
-            return None
-        name = model if isinstance(model, str) else model.name
-        other = "another kind of model"
-        if not isinstance(model, str) or set(registry.split(name)) == set(registry.split(recorded["name"])):
-            loaded = registry.load(model, self._device) if isinstance(model, str) else model
-            other = difference(recorded, loaded)
-            if not other:
-                return loaded
-        raise ModelMismatch(
-            f"the index {self.folder} was built with the model {recorded['name']}, not {name} ({other}); open it "
-            "without naming a model, or make another index"
-        )
+        return self._model.bridges()
 
     @property
     def searcher(self) -> Searcher:
@@ -224,7 +151,8 @@ class Index:
             model, known = self.model, self._searcher
             if known is None or known.model is not model:
                 nearest = None if known is None else known.nearest
-                self._searcher = known = Searcher(self._store, model, self._bridge, self._cards, nearest, self._device)
+                known = Searcher(self._store, model, self._model.bridge, self._cards, nearest, self._device)
+                self._searcher = known
             return known
 
     def _cards(self) -> Sequence[Card]:
@@ -273,21 +201,25 @@ class Index:
         for path in wanted:
             if not os.path.lexists(path):
                 raise MediaError(f"there is no file or folder {path}")
-        with self._store.writer(wait=wait) as writer:
-            model = self._writing()
+        with self._changing(wait) as (writer, model):
             roots = resolve(self._store, writer, outermost(wanted))
             run = Run(
                 self._store, writer, model, self._reading(isolate), progress=progress, prune=prune, timeout=timeout
             )
-            report = run.add_roots(roots, exclude)
-            self._calibrate(writer, model)
-            return report
+            return run.add_roots(roots, exclude)
 
-    def _calibrate(self, writer: Writer, model: Model, *, anew: bool = False) -> None:
-        """Bring up to date what tells how confident a hit is."""
+    @contextmanager
+    def _changing(self, wait: float) -> Iterator[tuple[Writer, Model]]:
+        """The writer, and the model with the fits of now, whatever is held, since what is added gets rows of them.
+
+        What tells how confident a hit is is brought up to date when the block is left.
+        """
         from mmsearch.search.calibrate.update import update
 
-        update(self._store, writer, model, anew=anew)
+        with self._store.writer(wait=wait) as writer:
+            model = self._model.fitted(self._store)
+            yield writer, model
+            update(self._store, writer, model)
 
     def add_items(
         self,
@@ -308,12 +240,9 @@ class Index:
         """
         from mmsearch.indexing.run import Run
 
-        with self._store.writer(wait=wait) as writer:
-            model = self._writing()
+        with self._changing(wait) as (writer, model):
             run = Run(self._store, writer, model, self._reading(isolate), progress=progress, timeout=timeout)
-            report = run.add_records(records)
-            self._calibrate(writer, model)
-            return report
+            return run.add_records(records)
 
     def add_vectors(
         self,
@@ -346,11 +275,8 @@ class Index:
         from mmsearch.exchange.load import Load
 
         found = Arrays(vectors, ids, metadata, modality, space)
-        with self._store.writer(wait=wait) as writer:
-            model = self._writing()
-            loaded = Load(self._store, writer, model).run(found)
-            self._calibrate(writer, model)
-            return loaded
+        with self._changing(wait) as (writer, model):
+            return Load(self._store, writer, model).run(found)
 
     def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
         """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
@@ -432,11 +358,7 @@ class Index:
         if vector is not None:
             query = query + Query.vector(vector)
         wanted = Wanted.of(target, k, where, rerank, lexical, explain=explain, least=min_confidence)
-        while True:
-            try:
-                return (self._searcher or self.searcher).search(query, wanted)
-            except FitsChanged:
-                _ = self.searcher  # a new one
+        return self._ask(lambda searcher: searcher.search(query, wanted))
 
     def search_many(
         self,
@@ -469,16 +391,9 @@ class Index:
         def answers() -> Iterator[Hits | MmsearchError]:
             asked = (Query.text(query) if isinstance(query, str) else query for query in queries)
             while some := list(itertools.islice(asked, TOGETHER)):
-                yield from self._many(some, wanted)
+                yield from self._ask(lambda searcher: searcher.search_many(some, wanted))  # noqa: B023  (asked at once)
 
         return answers()
-
-    def _many(self, queries: Sequence[Query], wanted: Wanted) -> list[Hits | MmsearchError]:
-        while True:
-            try:
-                return (self._searcher or self.searcher).search_many(queries, wanted)
-            except FitsChanged:
-                _ = self.searcher  # a new one
 
     def within(self, item: str | Path, question: str | Query, *, modality: str | None = None, k: int = 10) -> Moments:
         """The moments of one recording, or of one long text, that fit a question best (temporal grounding).
@@ -497,11 +412,16 @@ class Index:
 
         found = only(item, self.named(item))
         query = Query.text(question) if isinstance(question, str) else question
+        return self._ask(lambda searcher: searcher.within(query, found, modality=modality, most=k))
+
+    def _ask(self, ask: Callable[[Searcher], Answer]) -> Answer:
+        """The answer of a searcher with the fits of the version of the index that it sees."""
+        searcher = self._searcher or self.searcher
         while True:
             try:
-                return self.searcher.within(query, found, modality=modality, most=k)
+                return ask(searcher)
             except FitsChanged:
-                _ = self.searcher
+                searcher = self.searcher
 
     def rank(
         self, queries: Sequence[Query], target: str, depth: int, rerank: Sequence[str] | None = None
@@ -649,11 +569,8 @@ class Index:
         from mmsearch.exchange.source import open_source
 
         found = open_source(Path(source), columns or Columns())
-        with self._store.writer(wait=wait) as writer:
-            model = self._writing()
-            loaded = Load(self._store, writer, model, progress).run(found)
-            self._calibrate(writer, model)
-            return loaded
+        with self._changing(wait) as (writer, model):
+            return Load(self._store, writer, model, progress).run(found)
 
     def optimize(
         self,
@@ -686,13 +603,14 @@ class Index:
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
+        from mmsearch.search.calibrate.update import update
         from mmsearch.search.optimize import RECALL, Optimizer
 
         with self._store.writer(wait=wait) as writer:
             optimizer = Optimizer(self._store, writer, self.model, self.searcher.nearest, texts)
             wanted = RECALL if recall is None else recall
             parts = optimizer.run(memory=memory, recall=wanted, kind=structure, told=progress)
-            self._calibrate(writer, self._writing(), anew=True)
+            update(self._store, writer, self._model.fitted(self._store), anew=True)
             return parts
 
     def audit(
@@ -718,18 +636,19 @@ class Index:
     @property
     def fits(self) -> Fits:
         """What the index has learnt from pairs: `learn` more, `use`, `undo`, carry it to other indexes."""
+        from mmsearch.evaluation.temporary import temporary
         from mmsearch.fitting.shelf import Fits
 
         @contextmanager
         def opened(dataset: Dataset) -> Iterator[Fits]:
-            with _temporary(dataset, self._plain(), self._device) as index:
+            with temporary(dataset, self._model.plain()) as index:
                 yield index.fits
 
-        return Fits(self._store, self._plain, self.items, opened)
+        return Fits(self._store, self._model.plain, self.items, opened)
 
     @property
     def chains(self) -> Chains:
-        """The rerankers that directions of the index were tuned for: `kept`, `undo`."""
+        """The rerankers that directions of the index were tuned for: `tune` them, see what is `kept`, `undo`."""
         from mmsearch.tuning.chains import Chains
 
         return Chains(self._store, lambda: self.searcher, self.items)
@@ -745,29 +664,11 @@ class Index:
         wait: float = 0.0,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Tuning:
-        """Find out which rerankers help in which direction of this index, and use them from then on.
+        """Find out which rerankers help in which direction of this index, and use them from then on; see `Chains.tune`.
 
-        Args:
-            pairs: a dataset, or its file or folder, whose media the index holds; None for what the items of the index
-                say of themselves: their texts, and captions in their metadata.
-            split: of the dataset.
-            fields: the metadata in which captions are looked for, when there are no pairs.
-            check: only measure.
-            seed: of all that is drawn; the same gives the same answer.
-            wait: seconds to wait for another writer.
-            progress: told what is being done, how much of it is done, and of how much.
-
-        Raises:
-            DatasetError: the dataset cannot be used; nothing tells which answers are right; or no direction has enough
-                questions.
-            IndexLocked: another process is writing.
-            StoreError: the disk is full or cannot be written.
+        `progress` is its `told`.
         """
-        from mmsearch.fitting.matching import FIELDS
-
-        return self.chains.tune(
-            pairs, split=split, fields=fields or FIELDS, check=check, seed=seed, wait=wait, told=progress
-        )
+        return self.chains.tune(pairs, split=split, fields=fields, check=check, seed=seed, wait=wait, told=progress)
 
     def classify(
         self,
@@ -794,7 +695,7 @@ class Index:
         from mmsearch.classification.classifier import Classifier
         from mmsearch.classification.stored import check, classified, named
 
-        classifier, wanted = Classifier(self._plain(), given.of(labels), templates), targets(target)
+        classifier, wanted = Classifier(self._model.plain(), given.of(labels), templates), targets(target)
         with self._store.view() as view:
             check(view, where)
 
@@ -841,7 +742,7 @@ class Index:
         from mmsearch.classification.stored import classified
 
         tag.check(field, min_probability)
-        classifier = Classifier(self._plain(), given.of(labels), templates)
+        classifier = Classifier(self._model.plain(), given.of(labels), templates)
         with self._store.writer(wait=wait) as writer, self._store.view() as view:
             found = classified(view, classifier, targets(target), where)
             return tag.tag(self._store, writer, classifier, found, field, min_probability)
@@ -877,17 +778,10 @@ class Index:
 
     def items(self) -> list[Item]:
         """All items, in the order in which they were added."""
+        from mmsearch.store.items import items
+
         with self._store.view() as view:
-            found = view.query(
-                "SELECT i.id, i.key, f.root_id, f.path, (SELECT group_concat(DISTINCT modality) FROM segments s "
-                "WHERE s.item_id = i.id) FROM items i LEFT JOIN files f ON f.id = i.file_id ORDER BY i.id"
-            )
-            roots = {id_: Path(os.fsdecode(root)) for id_, root in view.roots().items()}
-        kinds = {listed: frozenset(map(Modality, listed.split(","))) for listed in {row[-1] for row in found}}
-        return [
-            Item(key, None if path is None else roots[root_id] / os.fsdecode(path), kinds[modalities], number)
-            for number, key, root_id, path, modalities in found
-        ]
+            return items(view)
 
     def evaluate(
         self,
@@ -910,7 +804,7 @@ class Index:
         Raises:
             DatasetError: the dataset cannot be used, or the index holds nothing that it judges.
         """
-        return self.trial(data, split=split).evaluate(rerank=_steps(rerank), stored=stored, progress=progress)
+        return self.trial(data, split=split).evaluate(rerank=rerank, stored=stored, progress=progress)
 
     def trial(self, data: str | Path | Dataset, *, split: str | None = None) -> Trial:
         """This index and a dataset whose media it holds, found by their ids or files.
@@ -918,10 +812,11 @@ class Index:
         Raises:
             DatasetError: the dataset cannot be used.
         """
+        from mmsearch.evaluation.datasets import given
         from mmsearch.evaluation.trial import Trial
         from mmsearch.evaluation.truth import match
 
-        path, dataset = _dataset(data, split)
+        path, dataset = given(data, split=split)
         return Trial(self, dataset, path, match(dataset, self.items()))
 
     def close(self) -> None:
@@ -937,10 +832,10 @@ class Index:
         from mmsearch.media.reader import InProcess, Readers
 
         if not isolate or os.name != "posix":
-            return InProcess(self._plain().inputs)
+            return InProcess(self._model.plain().inputs)
         with self._guard:
             if self._readers is None:
-                self._readers = Readers(self._plain().inputs)
+                self._readers = Readers(self._model.plain().inputs)
             return self._readers
 
     def __enter__(self) -> Index:
@@ -951,192 +846,3 @@ class Index:
 
     def __len__(self) -> int:
         return self.counts().items
-
-
-def classify(
-    media: Iterable[str | Path | Record],
-    labels: str | Path | Iterable[str | Label],
-    model: str = DEFAULT_MODEL,
-    *,
-    templates: Sequence[str] = (),
-    device: str | None = None,
-    exclude: Sequence[str] = (),
-    timeout: float = TIMEOUT_SECONDS,
-    isolate: bool = True,
-) -> Iterator[Classified | Failure]:
-    """Which of some labels each picture, sound or text goes with, without any index.
-
-    What cannot be read is a `Failure` among the results, and stops nothing.
-
-    Args:
-        media: files, folders with everything below them, and records.
-        labels: names, or `"cat,dog,rain"`, or a file with one in each line: `rain`, or `rain: rainfall | a shower`.
-        model: a model's name.
-        templates: such as `"a photo of a {}"`; a label is said in each of them, and counts as their mean. What suits
-            the medium if they are not given.
-        device: as in `open_index`.
-        exclude: globs of what is left out of folders.
-        timeout: as in `Index.add`.
-        isolate: as in `Index.add`.
-
-    Raises:
-        QueryError: labels or templates make no sense, or the model cannot classify.
-        ModelError: the model is unknown, or its weights cannot be had.
-        DecoderError: no process can be started.
-    """
-    from mmsearch.classification import labels as given
-    from mmsearch.classification.classifier import Classifier
-    from mmsearch.classification.media import Media
-    from mmsearch.media.reader import InProcess, Readers
-
-    named = given.of(labels)
-    classifier = Classifier(registry.load(model, device), named, templates)
-    inputs = classifier.model.inputs
-
-    def classified() -> Iterator[Classified | Failure]:
-        with ExitStack() as stack:
-            readers: Readers | InProcess = InProcess(inputs)
-            if isolate and os.name == "posix":
-                readers = Readers(inputs)
-                stack.callback(readers.close)
-            yield from Media(media, classifier, readers, exclude=exclude, timeout=timeout)
-
-    return classified()
-
-
-def evaluate(
-    data: str | Path | Dataset,
-    model: str = DEFAULT_MODEL,
-    *,
-    split: str | None = None,
-    rerank: str | Sequence[str] | None = None,
-    fit_of: str | Path | None = None,
-    device: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Evaluation:
-    """Measure a model on a dataset: index it into a temporary index, ask everything that it asks, judge the answers.
-
-    Both go the normal way, but for words, which do not count (`lexical="off"`): what is measured is what users get.
-
-    Args:
-        data: a dataset, see `mmsearch.evaluation.datasets`, or its file or folder.
-        model: a model's name.
-        split: of the dataset; its test part, or all of it, if it is not given.
-        rerank: reranker names, `"none"`, or None for the model's default.
-        fit_of: an index whose fits are used, and whose model is taken then.
-        device: as in `open_index`.
-        progress: told what is being done, how much of it is done, and of how much.
-
-    Raises:
-        DatasetError: the dataset cannot be used.
-        FitError: the index `fit_of` uses no fit.
-        ModelError: the model is unknown, or its weights cannot be had.
-    """
-    with trial(data, model, split=split, fit_of=fit_of, device=device, progress=progress) as opened:
-        return opened.evaluate(rerank=_steps(rerank), progress=progress)
-
-
-@contextmanager
-def trial(
-    data: str | Path | Dataset,
-    model: str = DEFAULT_MODEL,
-    *,
-    split: str | None = None,
-    fit_of: str | Path | None = None,
-    device: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Iterator[Trial]:
-    """A temporary index of a dataset, to be asked until the block is left; see `evaluate`."""
-    from mmsearch.evaluation.trial import Trial
-
-    path, dataset = _dataset(data, split)
-    taught = [] if fit_of is None else _taught(Path(fit_of).expanduser())
-    if taught:
-        model = taught[0][0]
-    with _temporary(dataset, model, device, taught, progress) as index:
-        yield Trial(index, dataset, path)
-
-
-@contextmanager
-def _temporary(
-    dataset: Dataset,
-    model: str | Model,
-    device: str | None,
-    taught: Sequence[tuple[str, str, Fit, Mapping[str, Any]]] = (),
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Iterator[Index]:
-    """An index of a dataset, with fits of another one, that is removed when the block is left."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmsearch-eval-"))) / "index"
-        if isinstance(model, str):
-            index = stack.enter_context(open_index(folder, model, device=device))
-        else:
-            index = stack.enter_context(Index(Store.create(folder, identity(model)), model))
-        told: Callable[[Progress], None] | None = None
-        if progress is not None:
-            report, total = progress, len(dataset.records)
-
-            def told(now: Progress) -> None:
-                report("indexing", now.added + now.failed, total)
-
-        for _, name, fit, card in taught:
-            index.fits.put(name, fit, card)
-        index.add_items(dataset.records, progress=told)
-        yield index
-
-
-def _taught(folder: Path) -> list[tuple[str, str, Fit, Mapping[str, Any]]]:
-    """The model of an index, and name, content and card of each fit that it uses."""
-    with open_index(folder, create=False) as index:
-        used = [one for one in index.fits.kept() if one.active]
-        if not used:
-            raise FitError(f"the index {folder} uses no fit; `mmsearch fit PAIRS --index {folder}` makes one")
-        return [(index.model_name, one.name, index.fits.get(one.name), one.card) for one in used]
-
-
-def _dataset(data: str | Path | Dataset, split: str | None) -> tuple[Path | None, Dataset]:
-    from mmsearch.evaluation.datasets import Dataset, read
-
-    if isinstance(data, Dataset):
-        return None, data
-    path = Path(data).expanduser()
-    return path, read(path, split=split)
-
-
-def fit_bridge(
-    model: str,
-    texts: Sequence[str] = (),
-    *,
-    device: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Bridge:
-    """Join the two spaces of a model such as `clip+clap` through what both understand: text.
-
-    Some 20,000 captions are encoded by both text towers, and linear maps between the spaces fitted to them, in closed
-    form. That takes minutes on a CPU, and is done once: the bridge is kept in the cache, for all indexes of the model.
-    Then pictures find sounds and sounds pictures.
-
-    Args:
-        model: a model's name.
-        texts: more texts, of what your media show, beside the built-in captions.
-        device: as in `open_index`.
-        progress: told what is being done, how much of it is done, and of how much.
-
-    Raises:
-        ModelError: the model has not two spaces that have text, or its weights cannot be had.
-        BridgeRefused: texts do not find themselves across the bridge clearly better than by chance.
-    """
-    return _fit_bridge(registry.load(model, device), texts, None, progress)
-
-
-def _fit_bridge(
-    model: Model, texts: Sequence[str], index: Path | None, progress: Callable[[str, int, int], None] | None
-) -> Bridge:
-    from mmsearch.encoders.bridge import shelf
-
-    told = None if progress is None else lambda done, total: progress("encoding captions", done, total)
-    return shelf.fit(model, texts, index, told)
-
-
-def _steps(chain: str | Sequence[str] | None) -> Sequence[str] | None:
-    return rerankers.names(chain) if chain is not None else None

@@ -29,16 +29,18 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Learn from texts, which both spaces understand, how to carry a question from one into the other."""
-    from mmsearch import engine
     from mmsearch.cli import present
     from mmsearch.cli.progress import counter
+    from mmsearch.encoders import registry
+    from mmsearch.encoders.bridge import shelf
+    from mmsearch.engine import open_index
 
     own = lines(texts) if texts is not None else []
     with counter() as progress:
         if model is not None and index is None:
-            found = engine.fit_bridge(model, own, device=device, progress=progress)
+            found = shelf.fit(registry.load(model, device), own, progress=progress)
         else:
-            with engine.open_index(locate(index), model, create=False, device=device) as opened:
+            with open_index(locate(index), model, create=False, device=device) as opened:
                 found = opened.fit_bridge(own, progress=progress)
     if as_json:
         present.print_json(present.bridge_json(found))

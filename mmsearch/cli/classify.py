@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import mmsearch
 from mmsearch.cli.locate import locate
 from mmsearch.cli.options import DeviceOption, IndexOption
 from mmsearch.errors import QueryError
@@ -53,9 +54,9 @@ def classify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: of files, a line for each.")] = False,
 ) -> None:
     """Tell which label each file most probably goes with; or label all of an index, to filter by."""
-    from mmsearch import engine
     from mmsearch.classification.tag import FIELD
     from mmsearch.cli import present
+    from mmsearch.encoders import registry
 
     if not labels.strip():
         raise QueryError("name the labels: --labels cat,dog,rain, or --labels FILE with one in each line")
@@ -68,15 +69,14 @@ def classify(
         wanted = "an --index to label" if index is None else "files to classify"
         raise QueryError(f"{' and '.join(idle)} can only be given with {wanted}")
     if index is None:
-        found = engine.classify(
-            files or [], labels, model or engine.DEFAULT_MODEL, templates=template, device=device, exclude=exclude
-        )
+        named = model or registry.DEFAULT
+        found = mmsearch.classify(files or [], labels, named, templates=template, device=device, exclude=exclude)
         good, bad = _told(found, top or 1, as_json=as_json)
         if not good or (strict and bad):
             raise typer.Exit(1)
         return
     modalities = target.replace(" ", "").split(",") if target is not None else None
-    with engine.open_index(locate(index), model, create=False, device=device) as opened:
+    with mmsearch.open(locate(index), model, create=False, device=device) as opened:
         tagged = opened.tag(
             labels,
             field=FIELD if field is None else field,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from mmsearch import engine
+import mmsearch
 from mmsearch.cli import figures, present
 from mmsearch.cli.progress import bar, counter
 from mmsearch.demo import corpus
 from mmsearch.demo.tour import TOUR
-from mmsearch.encoders import weights
+from mmsearch.encoders import registry, weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +32,12 @@ def run(folder: Path) -> None:
         "The pictures, sounds and weights are fetched once, checked against pinned hashes, and kept in a cache."
     )
     media = corpus.build(folder / "corpus")
-    weights.pull(engine.DEFAULT_MODEL)
+    weights.pull(registry.DEFAULT)
     console.print(f"media in {media.media}, who made them in {media.credits}", highlight=False)
 
     _headline(console, "2. Index them")
     console.print(f"$ mmsearch index {media.media} --index {folder / 'index'}", style="bold", highlight=False)
-    with engine.open_index(folder / "index", engine.DEFAULT_MODEL) as index:
+    with mmsearch.open(folder / "index", registry.DEFAULT) as index:
         with bar() as progress:
             report = index.add([media.media], progress=progress)
         present.report(report, folder / "index", index.counts())
@@ -58,7 +58,7 @@ def run(folder: Path) -> None:
         _headline(console, f"{number}. Measure it: {what}")
         console.print(f"$ mmsearch eval {manifest}", style="bold", highlight=False)
         with counter() as told:
-            found = engine.evaluate(manifest, engine.DEFAULT_MODEL, progress=told)
+            found = mmsearch.evaluate(manifest, registry.DEFAULT, progress=told)
         figures.evaluation(found)
     console.print("This corpus is small: read the intervals before the figures.")
 

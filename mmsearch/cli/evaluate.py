@@ -175,13 +175,16 @@ def _trial(
     told: Told,
 ) -> Iterator[Trial]:
     """An index that is there, or a temporary one."""
-    from mmsearch import engine
+    from mmsearch.encoders import registry
+    from mmsearch.engine import open_index
 
     if index is None:
+        from mmsearch.evaluation.model import trial
+
         taught = None if fit_of is None else locate(fit_of)
-        named = model or engine.DEFAULT_MODEL
-        with engine.trial(dataset, named, split=split, fit_of=taught, device=device, progress=told) as made:
+        named = model or registry.DEFAULT
+        with trial(dataset, named, split=split, fit_of=taught, device=device, progress=told) as made:
             yield made
     else:
-        with engine.open_index(locate(index), model, create=False, device=device) as opened:
+        with open_index(locate(index), model, create=False, device=device) as opened:
             yield opened.trial(dataset, split=split)

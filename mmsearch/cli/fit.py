@@ -9,7 +9,7 @@ import typer
 
 from mmsearch.cli.fits import kept_json, kept_lines
 from mmsearch.cli.locate import locate
-from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
+from mmsearch.cli.options import DeviceOption, FieldsOption, IndexOption, JsonOption, PairsArgument, SplitOption
 from mmsearch.errors import QueryError
 
 if TYPE_CHECKING:
@@ -21,21 +21,11 @@ MEASURES = ("hit@1", "hit@5", "hit@10")
 
 
 def fit(
-    pairs: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[PAIRS]",
-            help="A dataset, as `eval` reads it: media of the index, with captions or labels. Without it: what the "
-            "items of the index say of themselves.",
-        ),
-    ] = None,
+    pairs: PairsArgument = None,
     index: IndexOption = None,
     name: Annotated[str | None, typer.Option(help="Call the fit so. Default: as the pairs.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of the dataset.")] = None,
-    field: Annotated[
-        list[str],
-        typer.Option(metavar="NAME", help="Without PAIRS: metadata that holds captions; may be given several times."),
-    ] = [],  # noqa: B006
+    split: SplitOption = None,
+    field: FieldsOption = [],  # noqa: B006
     check: Annotated[
         list[Path],
         typer.Option(metavar="DATASET", help="Measure on other data as well; may be given several times."),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmsearch.cli.locate import locate
-from mmsearch.cli.options import DeviceOption, IndexOption, JsonOption
+from mmsearch.cli.options import DeviceOption, FieldsOption, IndexOption, JsonOption, PairsArgument, SplitOption
 from mmsearch.cli.tuned import tuned_json, tuned_lines, tuning_json
 from mmsearch.errors import QueryError
 
@@ -18,20 +17,10 @@ if TYPE_CHECKING:
 
 
 def tune(
-    pairs: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[PAIRS]",
-            help="A dataset, as `eval` reads it: media of the index, with captions or labels. Without it: what the "
-            "items of the index say of themselves.",
-        ),
-    ] = None,
+    pairs: PairsArgument = None,
     index: IndexOption = None,
-    split: Annotated[str | None, typer.Option(help="Of the dataset.")] = None,
-    field: Annotated[
-        list[str],
-        typer.Option(metavar="NAME", help="Without PAIRS: metadata that holds captions; may be given several times."),
-    ] = [],  # noqa: B006
+    split: SplitOption = None,
+    field: FieldsOption = [],  # noqa: B006
     check: Annotated[bool, typer.Option("--check", help="Measure, and change nothing.")] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Go back to the model's own rerankers in all directions.")
@@ -45,7 +34,6 @@ def tune(
     from mmsearch.cli import present
     from mmsearch.cli.progress import counter
     from mmsearch.engine import open_index
-    from mmsearch.fitting.matching import FIELDS
 
     measuring = {"PAIRS": pairs is not None, "--field": bool(field), "--check": check}
     said = [name for name, given in {"--undo": undo, "--list": kept}.items() if given]
@@ -66,9 +54,7 @@ def tune(
             lines = tuned_lines(found["tuned"]) or ["Nothing is tuned: all directions have the model's own rerankers."]
         else:
             with counter() as told:
-                measured = opened.tune(
-                    pairs, split=split, fields=field or FIELDS, check=check, seed=seed, progress=told
-                )
+                measured = opened.tune(pairs, split=split, fields=field, check=check, seed=seed, progress=told)
             found, lines = tuning_json(measured), []
     if as_json:
         present.print_json(found)

@@ -31,6 +31,8 @@ FAMILIES: dict[str, str] = {
 }
 NAMES = ("lite", "lite2", "clip", "clap", "clip+clap", "fake")
 """The models that need nothing behind a colon."""
+DEFAULT = "lite"
+"""The model of whoever names none."""
 
 # Paths may have a plus sign in them: one that separates parts is followed by a family.
 _PLUS = re.compile(rf"\s*\+\s*(?=(?:{'|'.join(FAMILIES)})\s*(?:[:+]|$))")

@@ -6,4 +6,6 @@
                                           ├─► truth ─► questions ─► the index ─► judging ─► measures ─► result
     index ─► its items ───────────────────┘                                                            │
                                          report, scores (per query), trec, compare ◄───────────────────┘
+
+A model is measured the same way, in a temporary index.
 """

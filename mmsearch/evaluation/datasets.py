@@ -133,3 +133,17 @@ def read(path: Path, *, split: str | None = None, usual: Sequence[str] = MEASURE
     else:
         found = candidates.of(path, siblings=split is not None)
     return reader(found.kind).read(found.files, wanted)
+
+
+def given(
+    data: str | Path | Dataset, *, split: str | None = None, usual: Sequence[str] = MEASURED
+) -> tuple[Path | None, Dataset]:
+    """A dataset that a caller names or brings, and where it was read from, if it was.
+
+    Raises:
+        DatasetError: as `read`.
+    """
+    if isinstance(data, Dataset):
+        return None, data
+    path = Path(data).expanduser()
+    return path, read(path, split=split, usual=usual)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mmsearch.evaluation.evaluate import DEPTH, evaluate
 from mmsearch.evaluation.provenance import provenance
 from mmsearch.evaluation.runs import TOP
+from mmsearch.search.rerank import names
 
 if TYPE_CHECKING:
     from mmsearch.engine import Index
@@ -37,7 +38,7 @@ class Trial:
     def evaluate(
         self,
         *,
-        rerank: Sequence[str] | None = None,
+        rerank: str | Sequence[str] | None = None,
         stored: bool = False,
         depth: int = DEPTH,
         keep: int = TOP,
@@ -48,13 +49,15 @@ class Trial:
 
         Raises:
             DatasetError: the index holds nothing that the dataset judges.
+            QueryError: there is no such reranker.
         """
+        chain = None if rerank is None else names(rerank)
         with self.index.hold():
             found = evaluate(
                 self.index,
                 self.dataset,
                 depth=depth,
-                rerank=rerank,
+                rerank=chain,
                 match=self.match,
                 stored=stored,
                 keep=keep,
@@ -62,7 +65,7 @@ class Trial:
                 progress=progress,
             )
             structures, fits = self.index.counts().structures, self.index.searcher.fits
-            steps = self._own_chains(found) if rerank is None else list(rerank)
+            steps = self._own_chains(found) if chain is None else list(chain)
         settings = {"rerank": steps, "stored": stored, "depth": depth, "seed": seed}
         made = provenance(self.dataset, self.path, self.index.identity(), structures, fits, settings)
         return found.since(made)

@@ -306,13 +306,13 @@ class Fits:
 def _opened(
     pairs: str | Path | Dataset | None, split: str | None, usual: Sequence[str]
 ) -> tuple[Dataset | None, dict[str, Any]]:
-    from mmsearch.evaluation.datasets import Dataset
-    from mmsearch.evaluation.datasets import read as dataset_of
+    from mmsearch.evaluation.datasets import given
 
-    if pairs is None or isinstance(pairs, Dataset):
-        return pairs, {} if pairs is None else {"data": pairs.name}
-    path = Path(pairs).expanduser()
-    dataset = dataset_of(path, split=split, usual=usual)
+    if pairs is None:
+        return None, {}
+    path, dataset = given(pairs, split=split, usual=usual)
+    if path is None:
+        return dataset, {"data": dataset.name}
     about = {"data": path.stem if path.is_file() else path.resolve().name}
     if path.is_file():
         with path.open("rb") as file:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import DatasetError
+from mmsearch.evaluation.datasets import given
 from mmsearch.fitting.matching import FIELDS
 from mmsearch.store import chains as catalog
 from mmsearch.store.chains import Tuned
@@ -18,6 +18,7 @@ from mmsearch.tuning.trials import FEWEST, Finding, chains, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mmsearch.evaluation.datasets import Dataset
     from mmsearch.search.searcher import Searcher
@@ -71,7 +72,7 @@ class Chains:
         pairs: str | Path | Dataset | None = None,
         *,
         split: str | None = None,
-        fields: Sequence[str] = FIELDS,
+        fields: Sequence[str] | None = None,
         check: bool = False,
         seed: int = 0,
         wait: float = 0.0,
@@ -87,7 +88,8 @@ class Chains:
             pairs: a dataset, or its file or folder, whose media the index holds; None for what the items of the index
                 say of themselves: their texts, and captions in their metadata.
             split: of the dataset.
-            fields: the metadata in which captions are looked for, when there are no pairs.
+            fields: the metadata in which captions are looked for, when there are no pairs; `matching.FIELDS` if they
+                are not given.
             check: only measure.
             seed: of all that is drawn; the same gives the same answer.
             wait: seconds to wait for another writer.
@@ -103,7 +105,7 @@ class Chains:
             with self._store.writer(wait=wait):
                 pass  # told now that another process is writing, and not after minutes of measuring
         started = time.perf_counter()
-        dataset = _opened(pairs, split)
+        dataset = None if pairs is None else given(pairs, split=split)[1]
         findings: list[Finding] = []
         kept: list[Tuned] = []
         left_out: dict[str, int] = {}
@@ -112,7 +114,7 @@ class Chains:
             searcher, version = self._searcher(), view.snapshot().version
             data = "the items' own texts" if dataset is None else dataset.name
             about = {"data": data, "items": _count(view), "version": version, "made": date.today().isoformat()}
-            for direction in self._directions(searcher, view, dataset, fields, seed, told):
+            for direction in self._directions(searcher, view, dataset, fields or FIELDS, seed, told):
                 if isinstance(direction, Unreached):
                     unreached[direction.name] = direction.why
                     continue
@@ -171,14 +173,6 @@ def _found(searcher: Searcher, direction: Direction, seed: int, told: Told | Non
     before, fitted = ",".join(searcher.chain(asked, target)), any(space == one.space for one in searcher.model.fitted)
     wanted = chains(searcher.model, asked, target, fitted=fitted, before=before)
     return tried(searcher, direction, before, wanted, seed=seed, told=told), space
-
-
-def _opened(pairs: str | Path | Dataset | None, split: str | None) -> Dataset | None:
-    from mmsearch.evaluation.datasets import Dataset, read
-
-    if pairs is None or isinstance(pairs, Dataset):
-        return pairs
-    return read(Path(pairs).expanduser(), split=split)
 
 
 def _count(view: View) -> int:

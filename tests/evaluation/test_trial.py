@@ -9,8 +9,9 @@ import pytest
 from made import picture
 
 import mmsearch
-from mmsearch import Record, engine
+from mmsearch import Record
 from mmsearch.encoders.fake import COLOURS
+from mmsearch.evaluation import model
 from mmsearch.evaluation.datasets import Dataset, Judgements
 from mmsearch.types import Modality
 
@@ -32,11 +33,11 @@ def told(evaluation):
 
 
 def test_the_same_command_gives_the_same(manifest):
-    assert told(engine.evaluate(manifest, "fake")) == told(engine.evaluate(manifest, "fake"))
+    assert told(mmsearch.evaluate(manifest, "fake")) == told(mmsearch.evaluate(manifest, "fake"))
 
 
 def test_provenance_says_what_the_figures_depend_on(manifest):
-    found = engine.evaluate(manifest, "fake", rerank="mmr:0.5").provenance
+    found = mmsearch.evaluate(manifest, "fake", rerank="mmr:0.5").provenance
     assert found["dataset"]["sha256"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
     assert found["dataset"]["name"].endswith("data.json")
     assert found["model"]["name"] == "fake" and "weights" in found["model"] and "spaces" in found["model"]
@@ -52,7 +53,7 @@ def test_a_dataset_in_memory_is_known_by_what_it_says(manifest):
     qrels = {f"t{n}": frozenset([one]) for n, one in enumerate(COLOURS)}
     dataset = Dataset("mine", (*captions, *pictures), (Judgements(TEXT, IMAGE, qrels),))
     graded = replace(dataset, judgements=(Judgements(TEXT, IMAGE, qrels, {"t1": {"white": 3}}),))
-    hashes = [engine.evaluate(one, "fake").provenance["dataset"]["sha256"] for one in (dataset, dataset, graded)]
+    hashes = [mmsearch.evaluate(one, "fake").provenance["dataset"]["sha256"] for one in (dataset, dataset, graded)]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -74,7 +75,7 @@ def test_structures_are_part_of_it(tmp_path):
 
 
 def test_stored_vectors_give_the_figures_of_asking_anew(manifest):
-    with engine.trial(manifest, "fake") as trial:
+    with model.trial(manifest, "fake") as trial:
         asked, stored = (trial.evaluate(stored=stored) for stored in (False, True))
     assert stored.directions == asked.directions
     assert stored.directions["text->image"].run.items.tolist() == asked.directions["text->image"].run.items.tolist()
@@ -89,13 +90,13 @@ def test_records_are_found_by_their_ids_or_their_files(manifest):
         found = index.evaluate(manifest).directions
         assert found["image->text"].run.asked == ("image:black.png",), "its picture, found by the file, asks for it"
         assert found["image->text"].run.items[0, 0] == "caption:1.1"
-    with engine.trial(manifest, "fake") as trial:
+    with model.trial(manifest, "fake") as trial:
         by_id = trial.index.evaluate(manifest)
         assert by_id.directions == trial.evaluate().directions
 
 
 def test_a_run_keeps_what_a_report_needs(manifest):
-    with engine.trial(manifest, "fake") as trial:
+    with model.trial(manifest, "fake") as trial:
         run = trial.evaluate(keep=4).directions["image->text"].run
     assert (run.query, run.target, run.direction, len(run)) == (IMAGE, TEXT, "image->text", 10)
     assert run.items.shape == run.scores.shape == (10, 4)
@@ -107,7 +108,7 @@ def test_a_run_keeps_what_a_report_needs(manifest):
 
 
 def test_captions_of_one_picture_are_one_group(manifest):
-    with engine.trial(manifest, "fake") as trial:
+    with model.trial(manifest, "fake") as trial:
         found = trial.evaluate()
     assert found.directions["text->image"].run.groups.tolist() == np.repeat(np.arange(10), 2).tolist()
     assert found.directions["image->text"].run.groups.tolist() == list(range(10))

@@ -23,7 +23,7 @@ def gathered(index, texts, medium=IMAGE):
     """Of texts by id."""
     numbers = {item.id: item.number for item in index.items()}
     with index.hold() as view:
-        return Gatherer(view, index._plain()).pairs(medium, {numbers[key]: said for key, said in texts.items()})
+        return Gatherer(view, index.model).pairs(medium, {numbers[key]: said for key, said in texts.items()})
 
 
 def encoded(*texts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,18 +37,24 @@ def fit(
     model: Model,
     own: Sequence[str] = (),
     index: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Bridge:
-    """The bridge of a model with two spaces; made if it is not in the cache, or was made of other texts.
+    """Join the two spaces of a model such as `clip+clap` through what both understand: text.
+
+    Some 20,000 captions are encoded by both text towers, and linear maps between the spaces fitted to them, in closed
+    form. That takes minutes on a CPU, and is done once: the bridge is kept in the cache, for all indexes of the model,
+    and made anew only of other texts. Then pictures find sounds and sounds pictures.
 
     Args:
         model: such as `clip+clap`.
-        own: the user's own texts, beside the built-in captions. With them the bridge is that of the index alone.
+        own: the user's own texts, of what the media show, beside the built-in captions. With them the bridge is that
+            of the index alone.
         index: the folder of the index that gets a copy.
-        progress: see `build`.
+        progress: told what is being done, how much of it is done, and of how much.
 
     Raises:
-        ModelError: as `build`, or it cannot be written.
+        ModelError: the model has not two spaces that have text, or the bridge cannot be written.
+        BridgeRefused: texts do not find themselves across the bridge clearly better than by chance.
     """
     from mmsearch import captions
     from mmsearch.encoders.bridge.build import build, ends
@@ -63,7 +70,8 @@ def fit(
     except ModelError:
         found = None
     if found is None or found.bank != bank or not found.joins(first.space, second.space):
-        found = build(model, [*captions.bank(), *own], bank, progress)
+        told = None if progress is None else partial(progress, "encoding captions")
+        found = build(model, [*captions.bank(), *own], bank, told)
         found.save(path)
     if index is not None and path != index / FILE:
         found.save(index / FILE)
