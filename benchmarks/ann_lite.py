@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/ann_lite.py PICTURES [--texts 60000]
+    python benchmarks/ann_lite.py [PICTURES] [--texts 60000]
 
 PICTURES is a folder of photos: half of them are indexed too, as `optimize` tunes with them; the other half and captions
 that are not in the index, are the questions that the tables are made with.
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from ingredients.media import CAPTIONED
 from reference import RESULTS, limit_threads, machine
 
 K, QUESTIONS = 10, 300
@@ -106,7 +107,7 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", type=Path, nargs="?", default=CAPTIONED / "images")
     parser.add_argument("--texts", type=int, default=60_000)
     given = parser.parse_args()
     main(given.pictures, given.texts)

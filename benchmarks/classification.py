@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/classification.py ESC10_FOLDER CAPTIONED_FOLDER [--models lite,lite2]
+    python benchmarks/classification.py [ESC10_FOLDER CAPTIONED_FOLDER] [--models lite,lite2]
 
 Sounds: a folder with `items.json`, entries of `audio` and `label`. Photos: a folder with `captions.json`, of which
 `ingredients/scenes.py` takes those that plainly show one of eighteen things; their captions are the texts. All are
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from ingredients import scenes
+from ingredients.media import CAPTIONED, ESC10
 from reference import RESULTS, machine
 
 from mmsearch.types import Modality
@@ -190,7 +191,7 @@ def interval(right: np.ndarray, units: np.ndarray) -> tuple[float, float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sounds", type=Path, metavar="ESC10_FOLDER", help="With items.json and audio/.")
-    parser.add_argument("photos", type=Path, metavar="CAPTIONED_FOLDER", help="With captions.json and images/.")
+    parser.add_argument("sounds", type=Path, nargs="?", default=ESC10, metavar="ESC10_FOLDER")
+    parser.add_argument("photos", type=Path, nargs="?", default=CAPTIONED, metavar="CAPTIONED_FOLDER")
     parser.add_argument("--models", default="lite,lite2")
     main(parser.parse_args())

@@ -24,7 +24,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from ingredients.media import SHARED
+from ingredients.media import CAPTIONED, ESC10
 from reference import RESULTS, limit_threads, machine
 
 LEVELS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98)
@@ -62,14 +62,14 @@ def fold_table(index, pictures: int) -> list[str]:
     import numpy as np
     import soundfile
 
-    files = sorted((SHARED / "flickr8k-dev" / "images").iterdir())
+    files = sorted((CAPTIONED / "images").iterdir())
     own = features(index, "image", files)
     rows = [_row("different pictures, the nearest", _nearest(own @ own.T, np.arange(len(own))))]
     some = np.linspace(0, len(files) - 1, min(pictures, len(files))).astype(int)
     for name, copied in picture_copies().items():
         copies = features(index, "image", [copied(files[place]) for place in some])
         rows.append(_row(f"picture, {name}", (copies * own[some]).sum(axis=1)))
-    sounds = sorted((SHARED / "esc10-folds12" / "audio").iterdir())
+    sounds = sorted((ESC10 / "audio").iterdir())
     own = features(index, "audio", sounds)
     recording = np.unique([path.name.split("-")[1] for path in sounds], return_inverse=True)[1]
     rows.append(_row("different sounds, the nearest", _nearest(own @ own.T, recording)))
@@ -154,7 +154,7 @@ def recordings(part: int) -> dict:
     import numpy as np
     import soundfile
 
-    folder = SHARED / "esc10-folds12"
+    folder = ESC10
     clips: dict[str, list] = {}
     for item in json.loads((folder / "items.json").read_text("utf-8")):
         if item["fold"] == part + 1:
@@ -172,7 +172,7 @@ def documents(part: int) -> dict:
     """120 texts, by the sets of pictures that they tell of."""
     import numpy as np
 
-    rows = json.loads((SHARED / "flickr8k-dev" / "captions.json").read_text("utf-8"))
+    rows = json.loads((CAPTIONED / "captions.json").read_text("utf-8"))
     draw = np.random.default_rng(part)
     sets = np.array_split(np.random.default_rng(9).permutation(len(rows))[:150], 10)
     paragraphs = {

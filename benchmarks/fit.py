@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from ingredients.media import SHARED
+from ingredients.media import CAPTIONED
 from reference import RESULTS, machine
 
 SIZES = (50, 100, 200, 400, 800)
@@ -256,7 +256,7 @@ def cost(manifest, name):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path, nargs="?", default=SHARED / "flickr8k-dev" / "captions.json")
+    parser.add_argument("manifest", type=Path, nargs="?", default=CAPTIONED / "captions.json")
     parser.add_argument("--models", default="lite,lite2")
     parser.add_argument("--seeds", default="13,1,2,3,4")
     parser.add_argument("--sounds", type=Path)

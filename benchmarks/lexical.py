@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/lexical.py CAPTIONED_FOLDER
+    python benchmarks/lexical.py [CAPTIONED_FOLDER]
 
 1. Worth. The texts are four captions of each of Flickr8k's 1,000 dev pictures; the first asks for the other four, as it
    is, or by its first two words of four letters. The pictures are asked with the same captions; what they have of words
@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ingredients.media import CAPTIONED
 from reference import RESULTS, limit_threads, machine
 
 WAYS = {
@@ -42,8 +43,8 @@ def worth(index: Any, asked: Sequence[str], right: Callable[[int, Any], bool], o
 
     hits, gains = [], []
     ideal = sum(1 / np.log2(rank + 1) for rank in range(1, min(of, 10) + 1))
-    for number, text in enumerate(asked):
-        found = [right(number, hit) for hit in index.search(text, k=10, min_confidence=0, **options)]
+    for number, hits_of in enumerate(index.search_many(asked, k=10, min_confidence=0, **options)):
+        found = [right(number, hit) for hit in hits_of]
         hits.append((bool(found) and found[0], any(found)))
         gains.append(sum(is_right / np.log2(rank + 1) for rank, is_right in enumerate(found, 1)) / ideal)
     first, ten = np.mean(hits, axis=0)
@@ -211,5 +212,5 @@ def main(data: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, metavar="CAPTIONED_FOLDER", help="With captions.json and images/.")
+    parser.add_argument("data", type=Path, nargs="?", default=CAPTIONED, metavar="CAPTIONED_FOLDER")
     main(parser.parse_args().data)

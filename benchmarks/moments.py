@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/moments.py ESC10_FOLDER
+    python benchmarks/moments.py [ESC10_FOLDER]
 
 Twelve clips of five seconds are put one behind the other: some of one class, next to each other, the others of other
 classes. The question is the name of the class. Reported are the intersection over union (IoU) of the first moment with
@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from ingredients.media import ESC10
 from reference import machine
 
 CLIP, CLIPS, EACH, RATE = 5.0, 12, 40, 16_000
@@ -87,7 +88,7 @@ def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="With items.json and audio/.")
+    parser.add_argument("folder", type=Path, nargs="?", default=ESC10, metavar="ESC10_FOLDER")
     parser.add_argument("--seed", type=int, default=100)
     given = parser.parse_args()
     main(given.folder, given.seed)

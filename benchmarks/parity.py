@@ -238,7 +238,7 @@ def _unit(vectors):
 
 def _captions(count: int) -> list[str]:
     """Of Flickr8k where it is, else made."""
-    described = media.SHARED / "flickr8k-dev" / "captions.json"
+    described = media.CAPTIONED / "captions.json"
     if described.is_file():
         return [one["captions"][0] for one in json.loads(described.read_text())][:count]
     from mmsearch import captions

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/rerankers.py DATASET... [--rows 100000] [--rounds 12] [--most 5000]
+    python benchmarks/rerankers.py [DATASET...] [--rows 100000] [--rounds 12] [--most 5000]
 
 Gains are over no reranker, on the half of the questions (and of what they are about) that chose nothing; the row
 `chosen` is the chain that `mmsearch tune` chooses by the other half. Costs are of synthetic items: mixtures of two
@@ -18,6 +18,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingredients.media import CAPTIONED, ESC10
 from reference import RESULTS, Contender, Race, limit_threads, machine, race
 
 if TYPE_CHECKING:
@@ -198,10 +199,10 @@ def table(races: list[Race]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", nargs="+", type=Path, help="The first one, of captioned pictures, is multiplied.")
+    parser.add_argument("datasets", nargs="*", type=Path, help="The first one, of captioned pictures, is multiplied.")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--most", type=int, default=5_000, help="Questions of a direction.")
     parser.add_argument("--folder", type=Path, help="Keep the indexes there, and take them from there.")
     given = parser.parse_args()
-    raise SystemExit(not main(given.datasets, given.rows, given.rounds, given.most, given.folder))
+    raise SystemExit(not main(given.datasets or [CAPTIONED, ESC10], given.rows, given.rounds, given.most, given.folder))

@@ -11,13 +11,15 @@ import random
 from pathlib import Path
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+CAPTIONED = SHARED / "flickr8k-dev"  # with captions.json and images/
+ESC10 = SHARED / "esc10-folds12"  # with items.json and audio/
 CAMERA = (4000, 3000)
 GRAIN = 6.0  # standard deviation, of 255: of a phone's sensor in a living room
 
 
 def originals(place: Path, photos: Path | None = None) -> list[Path]:
     """Real photos: of `photos`, or of Flickr8k where it is, or crops of the demo's, which are made below `place`."""
-    folder = photos or SHARED / "flickr8k-dev" / "images"
+    folder = photos or CAPTIONED / "images"
     if not folder.is_dir():
         folder = place / "crops"
         if not folder.is_dir():
@@ -83,7 +85,7 @@ def _repeat(folder: Path, count: int) -> None:
 
 def recordings(place: Path) -> list[Path]:
     """Real sounds: of ESC-10 where it is, else of the demo."""
-    folder = SHARED / "esc10-folds12" / "audio"
+    folder = ESC10 / "audio"
     if folder.is_dir():
         return sorted(folder.glob("*.ogg"))
     from mmsearch.demo.corpus import build

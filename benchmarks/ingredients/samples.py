@@ -16,7 +16,7 @@ def write(place: Path, pictures: int = 40, sounds: int = 12) -> Path:
     """Write them below `place` / data; the captions are Flickr8k's where it is, else the names of the files."""
     folder = place / "data"
     found = media.originals(place)[:pictures]
-    described = media.SHARED / "flickr8k-dev" / "captions.json"
+    described = media.CAPTIONED / "captions.json"
     said = {}
     if described.is_file():
         said = {Path(one["image"]).name: one["captions"] for one in json.loads(described.read_text("utf-8"))}
