@@ -5,8 +5,9 @@
     python benchmarks/rerankers.py [DATASET...] [--rows 100000] [--rounds 12] [--most 5000]
 
 Gains are over no reranker, on the half of the questions (and of what they are about) that chose nothing; the row
-`chosen` is the chain that `mmsearch tune` chooses by the other half. Costs are of synthetic items: mixtures of two
-pictures' or two captions' stored features, projected as the model projects them. The search is exact.
+`chosen` is the chain that `mmsearch tune` chooses by the other half. Costs are of synthetic items: mixtures of the
+stored features of two pictures or two captions of the first dataset, or of two sounds of the last one, projected as
+the model projects them. The search is exact.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 THREADS, K = 2, 10
 GAINING = ("tags", "nnn", "qbnorm", "tags,nnn", "tags,qbnorm", "mmr")
 CHAINS = ("tags", "nnn", "qbnorm", "tags,nnn", "tags,qbnorm", "exact", "maxsim", "collapse", "mmr")
+IN_SOUNDS = ("tags", "nnn", "qbnorm", "exact", "maxsim")  # where the others have no more to do than among pictures
 AT_MOST = 1.3  # the default chain, of the latency without it
 
 
@@ -48,10 +51,9 @@ def main(datasets: list[Path], rows: int, rounds: int, most: int, folder: Path |
                     print(line, flush=True)
                     gains.append(line)
         with mmsearch.open(place / "large", model="lite") as index:
-            if not len(index):
-                fill(index, place / datasets[0].name, rows)
+            fill(index, {"image": datasets[0], "text": datasets[0], "audio": datasets[-1]}, place, rows)
             alone = list(costs(index, rounds))
-            whole = list(searches(index, shown(datasets[0]), rounds))
+            whole = list(searches(index, shown(datasets[0]), heard(datasets[-1]), rounds))
     kept = all(one.kept for one in whole)
     parts = [
         "# Rerankers",
@@ -60,7 +62,7 @@ def main(datasets: list[Path], rows: int, rounds: int, most: int, folder: Path |
         "Percent; gains are over no reranker, with 95 % bootstrap intervals over groups (the captions of one picture "
         "are one), p is of a paired randomisation test over groups. Questions are stored rows; the bank of `nnn` and "
         "`qbnorm` is 400 made captions for texts, 400 stored pictures or sounds for the others, some of which ask.",
-        f"## What they cost, {rows:,} pictures and {rows:,} texts, exact search, question encoded",
+        f"## What they cost, {rows:,} pictures, texts and sounds each, exact search, question encoded",
         table(alone),
         "## The default of the model, from question to hits, encoding included",
         table(whole),
@@ -109,8 +111,8 @@ def gained(index: Index, dataset: Any, name: str, most: int) -> Iterator[str]:
                 yield f"| {' | '.join(cells)} |"
 
 
-def fill(index: Index, source: Path, rows: int) -> None:
-    """Mixtures of the captioned pictures that another index holds."""
+def fill(index: Index, sources: dict[str, Path], place: Path, rows: int) -> None:
+    """Mixtures of what the indexes of the datasets hold, of each modality that is not there yet."""
     import numpy as np
 
     import mmsearch
@@ -120,8 +122,9 @@ def fill(index: Index, source: Path, rows: int) -> None:
 
     random, (head,) = np.random.default_rng(0), index.model.heads
     encoders = {modality: encoder for encoder in index.model.encoders for modality in encoder.dims}
-    with mmsearch.open(source) as held, held.hold() as view:
-        for modality in (Modality.IMAGE, Modality.TEXT):
+    there = {modality for item in index.items() for modality in item.modalities}
+    for modality in [one for one in map(Modality, sources) if one not in there]:
+        with mmsearch.open(place / sources[modality].name) as held, held.hold() as view:
             group = feature_group(encoders[modality], modality)
             shards = view.snapshot().of(group.kind, group.name, group.version, modality)
             known = np.concatenate([np.asarray(shard.matrix, np.float32) for shard in shards])
@@ -147,6 +150,16 @@ def shown(dataset: Path) -> list[Any]:
     return [np.asarray(Image.open(file).convert("RGB")) for file in files[:200]]
 
 
+def heard(dataset: Path) -> list[Any]:
+    """Sounds to ask with, `(samples, rate)`."""
+    from mmsearch.evaluation.datasets import read
+    from mmsearch.media.audio.decode import decode
+    from mmsearch.types import AudioSpec
+
+    spec, files = AudioSpec(16_000), [record.audio for record in read(dataset).records if record.audio is not None]
+    return [(next(iter(decode(file, spec).segments)).content, spec.rate) for file in files[:100]]
+
+
 def costs(index: Index, rounds: int) -> Iterator[Race]:
     """Each chain beside none, for questions that are items of the index: nothing is encoded."""
     import numpy as np
@@ -155,11 +168,12 @@ def costs(index: Index, rounds: int) -> Iterator[Race]:
     from mmsearch.types import Modality
 
     random = np.random.default_rng(1)
-    for asked, target in ((Modality.TEXT, Modality.IMAGE), (Modality.IMAGE, Modality.TEXT)):
+    picture, text, sound = Modality.IMAGE, Modality.TEXT, Modality.AUDIO
+    for asked, target in ((text, picture), (picture, text), (text, sound), (sound, text)):
         keys = [item.id for item in index.items() if asked in item.modalities]
         questions = cycle(Query.item(keys[n], asked) for n in random.permutation(len(keys))[:2_000].tolist())
         default = ",".join(index.searcher.chain(asked, target))
-        for chain in CHAINS:
+        for chain in IN_SOUNDS if sound in (asked, target) else CHAINS:
 
             def run(steps: str, questions: Any = questions, target: str = target) -> Any:
                 return lambda: index.search(next(questions), target=target, k=K, rerank=steps, min_confidence=0)
@@ -170,19 +184,26 @@ def costs(index: Index, rounds: int) -> Iterator[Race]:
             yield one
 
 
-def searches(index: Index, pictures: list[Any], rounds: int) -> Iterator[Race]:
+def searches(index: Index, pictures: list[Any], sounds: list[Any], rounds: int) -> Iterator[Race]:
     """The model's default beside none, the whole way."""
     from mmsearch.types import Modality
 
-    numbers, asking = iter(range(10**9)), cycle(pictures)
+    numbers, seen, played = iter(range(10**9)), cycle(pictures), cycle(sounds)
 
-    def by_text(rerank: str | None) -> Any:
-        return lambda: index.search(f"a dog runs over field {next(numbers)}", target="image", k=K, rerank=rerank)
+    def by_text(target: str, rerank: str | None) -> Any:
+        return lambda: index.search(f"a dog barks in field {next(numbers)}", target=target, k=K, rerank=rerank)
 
     def by_picture(rerank: str | None) -> Any:
-        return lambda: index.search(image=next(asking), target="text", k=K, rerank=rerank)
+        return lambda: index.search(image=next(seen), target="text", k=K, rerank=rerank)
 
-    for name, ask in (("text→image", by_text), ("image→text", by_picture)):
+    def by_sound(rerank: str | None) -> Any:
+        return lambda: index.search(audio=next(played), target="text", k=K, rerank=rerank)
+
+    ways = {
+        "text→image": partial(by_text, "image"), "image→text": by_picture,
+        "text→audio": partial(by_text, "audio"), "audio→text": by_sound,
+    }  # fmt: skip
+    for name, ask in ways.items():
         label = ",".join(index.searcher.chain(*map(Modality, name.split("→"))))
         yield race(name, Contender(label, ask(None)), Contender("none", ask("none")), rounds=rounds, at_most=AT_MOST)
 

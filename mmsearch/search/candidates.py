@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmsearch.types import FloatArray, Metadata
+
+    Order: TypeAlias = NDArray[np.int64] | Sequence[int] | slice  # places of candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Past:
     scores: FloatArray
     notes: NDArray[np.object_] | None = None
 
-    def take(self, order: NDArray[np.int64]) -> Past:
+    def take(self, order: Order) -> Past:
         """That of these candidates."""
         return Past(
             self.name, self.places[order], self.scores[order], None if self.notes is None else self.notes[order]
@@ -76,9 +78,8 @@ class Candidates:
         empty = np.empty(0, np.int64)
         return cls(empty, empty, np.empty(0, object), np.empty(0, np.float32), np.empty(0, np.float32))
 
-    def take(self, order: NDArray[np.int64] | Sequence[int], scores: FloatArray | None = None) -> Candidates:
+    def take(self, order: Order, scores: FloatArray | None = None) -> Candidates:
         """These candidates, in that order, with new scores `(len(order),)` if given."""
-        order = np.asarray(order, np.int64)
         return Candidates(
             self.items[order],
             self.segments[order],
@@ -92,7 +93,7 @@ class Candidates:
 
     def head(self, k: int) -> Candidates:
         """The first k."""
-        return self if len(self) <= k else self.take(np.arange(k))
+        return self if len(self) <= k else self.take(slice(k))
 
     def without(self, items: Sequence[int]) -> Candidates:
         """Those that are none of these items."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmsearch.search.best import best
+from mmsearch.search.best import Best, best
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mmsearch.store.snapshot import Shard
     from mmsearch.types import FloatArray
 
-SCORES = 2**25  # scores held at once (134 MB): a batch of questions is cut so that they fit
-SELECTED = 2**16  # of these, selected from at once by one thread: they stay in its cache
+SCORES = 2**21  # held at once (8 MB): they stay in the cache until the best of them are selected
+ROWS = 2**10  # that many questions are compared with at least
 THREADS = min(8, os.cpu_count() or 1)
 PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered instead of all scored
@@ -54,32 +54,28 @@ def top(
         rows = None if allowed is None else allowed.get(shard.id, np.empty(0, np.int64))
         if rows is not None and len(rows) == 0:
             continue
-        together = max(1, SCORES // max(1, shard.rows))
-        for start in range(0, len(queries), together):
-            some = queries[start : start + together]
-            for number, found in enumerate(_shard(shard, some, k, rows), start):
-                results[number].append(found)
+        for result, found in zip(results, _shard(shard, queries, k, rows), strict=True):
+            result.append(found)
     return [merge(parts, k) for parts in results]
 
 
 def _shard(shard: Shard, queries: FloatArray, k: int, rows: NDArray[np.int64] | None) -> list[Found]:
     if rows is not None and len(rows) <= max(k, FEW * shard.rows):
         scores = _product(shard.matrix, queries, rows)
-        return [_found(shard, rows[order], score[order]) for score in scores for order in best(score[None], k)]
-    scores = _product(shard.matrix, queries)
+        return [_found(shard, rows[places], row[places]) for row, places in zip(scores, best(scores, k), strict=True)]
+    closed = shard.dead
     if rows is not None:
-        closed = np.ones(shard.rows, bool)
-        closed[rows] = False
-        scores[:, closed] = -np.inf
-    elif len(shard.dead):
-        scores[:, shard.dead] = -np.inf
-
-    def select(score: FloatArray) -> Found:
-        places = best(score[None], k)[0]
-        places = places[score[places] > -np.inf]
-        return _found(shard, places, score[places])
-
-    return list(pool().map(select, scores)) if len(scores) > 1 else [select(scores[0])]
+        others = np.ones(shard.rows, bool)
+        others[rows] = False
+        closed = np.flatnonzero(others)
+    if len(queries) == 1:
+        scores = _scan(shard.matrix, queries[0], None)
+        scores[closed] = -np.inf
+        places = best(scores[None], k)[0]
+        lists = [(places, scores[places])]
+    else:
+        lists = [*zip(*block([shard.matrix], queries, k, closed), strict=True)]
+    return [_found(shard, places[cosines > -np.inf], cosines[cosines > -np.inf]) for places, cosines in lists]
 
 
 def block(
@@ -87,40 +83,43 @@ def block(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """The same as `top`, for many questions and without an object for each: places and cosines, `(q, min(k, n))`.
 
-    A place is that of a row among the rows of all matrices, one behind the other, n in all. Scores are never all held.
+    A place is that of a row among the rows of all matrices, one behind the other, n in all. Where fewer rows than k can
+    be found, places are -1 and cosines -inf at the end.
 
     Args:
         matrices: each `(rows, d)`, with at least one row in all.
         queries: `(q, d)` float32, at least one.
         k: at least 1.
-        dead: places of rows that cannot be found: their cosine is -inf.
+        dead: places of rows that cannot be found, rising.
     """
-    edges = np.cumsum([0] + [len(matrix) for matrix in matrices]).tolist()
-    total = edges[-1]
-    found: list[tuple[NDArray[np.int64], FloatArray]] = []
-    together, share = max(1, SCORES // total), max(1, SELECTED // total)
-    for start in range(0, len(queries), together):
-        some = queries[start : start + together]
-        scores = np.empty((len(some), total), np.float32)
-        for matrix, first, end in zip(matrices, edges, edges[1:], strict=False):
-            np.matmul(some, matrix.T, out=scores[:, first:end])
-        if dead is not None:
-            scores[:, dead] = -np.inf
-        parts = [scores[first : first + share] for first in range(0, len(some), share)]
-        found += pool().map(partial(_selected, k=k), parts)
+    k, together = min(k, sum(len(matrix) for matrix in matrices)), max(1, SCORES // ROWS)
+    gone = np.empty(0, np.int64) if dead is None else dead
+    found = [_block(matrices, queries[start : start + together], k, gone) for start in range(0, len(queries), together)]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
 
 
-def _selected(scores: FloatArray, k: int) -> tuple[NDArray[np.int64], FloatArray]:
-    places = best(scores, k)
-    return places, np.take_along_axis(scores, places, axis=1)
+def _block(
+    matrices: Sequence[NDArray[Any]], queries: FloatArray, k: int, dead: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """The same, a piece at a time, as many rows as were before: few of these are better than the best of those."""
+    found, first, most = Best(len(queries), k), 0, max(ROWS, SCORES // len(queries))
+    memory = np.empty(len(queries) * most, np.float32)
+    for matrix in matrices:
+        left = matrix
+        while len(left):
+            rows = left[: min(most, max(ROWS, first))]
+            scores = memory[: len(queries) * len(rows)].reshape(len(queries), len(rows))
+            np.matmul(queries, rows.T, out=scores)
+            here = dead[slice(*dead.searchsorted([first, first + len(rows)]))]
+            scores[:, here - first] = -np.inf
+            found.add(scores, first)
+            first, left = first + len(rows), left[len(rows) :]
+    return found.found()
 
 
-def _product(matrix: NDArray[Any], queries: FloatArray, rows: NDArray[np.int64] | None = None) -> FloatArray:
-    """Inner products `(q, n)` with all rows, or with some."""
-    if len(queries) == 1:
-        return _scan(np.asarray(matrix), queries[0], rows)[None, :]
-    return np.asarray(queries @ (matrix if rows is None else matrix[rows]).T)
+def _product(matrix: NDArray[Any], queries: FloatArray, rows: NDArray[np.int64]) -> FloatArray:
+    """Inner products `(q, n)` with some rows."""
+    return _scan(matrix, queries[0], rows)[None] if len(queries) == 1 else queries @ matrix[rows].T
 
 
 def _scan(matrix: NDArray[Any], query: FloatArray, rows: NDArray[np.int64] | None) -> FloatArray:

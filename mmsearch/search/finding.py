@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmsearch.search.calibrate.calibration import Calibrations
 from mmsearch.search.calibrate.scale import Scale, Scales
+from mmsearch.search.calibrate.yardstick import ROWS
 from mmsearch.search.candidates import Candidates, merge
 from mmsearch.search.lanes import Lanes
 from mmsearch.search.lexical.hybrid import Target
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from mmsearch.encoders.base import Model
     from mmsearch.search import exact
+    from mmsearch.search.calibrate.calibration import Calibration
     from mmsearch.search.embedded import Embedded
     from mmsearch.search.lanes import Lane
     from mmsearch.search.nearest import Nearest
@@ -32,6 +35,23 @@ if TYPE_CHECKING:
     from mmsearch.store.snapshot import Snapshot
     from mmsearch.store.view import View
     from mmsearch.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One modality of the answers, and the questions that are asked about it together.
+
+    Attributes:
+        lane: where the answers are.
+        vectors: the questions `(q, d)` in the space of the lane, unit norm.
+        allowed: sorted offsets by shard id, the only rows that may be found; None for all.
+        calibration: what their cosines are worth; None where it is not known.
+    """
+
+    lane: Lane
+    vectors: FloatArray
+    allowed: Mapping[int, NDArray[np.int64]] | None
+    calibration: Calibration | None
 
 
 class Finder:
@@ -53,118 +73,98 @@ class Finder:
     def at_once(
         self, view: View, queries: Sequence[Embedded], routes: Mapping[Modality, Route], depth: int
     ) -> Ranking | None:
-        """The same as by `candidates`, as arrays from end to end; None where that cannot be.
-
-        It can where all rows are compared and each is an item of its own.
-        """
+        """The same as by `candidates`, as arrays from end to end; None where some items have several rows."""
         snapshot, ((modality, way),) = view.snapshot(), routes.items()
         lane = self.lanes.of(snapshot, way.space, modality)
         numbers = self.lanes.items(view, lane)
         if numbers is None:
             return None
-        vectors = self.along(snapshot, queries, way)
-        found = self.nearest.block(snapshot, lane.shards, vectors, depth, asked=_asked(queries[0]))
-        if found is None:
-            return None
-        places, cosines = found
-        ranking = Ranking.empty(len(queries), depth)
-        dead, width = np.isneginf(cosines), places.shape[1]
-        if dead.any():
-            cosines[dead] = np.nan
-        ranking.items[:, :width] = numbers[places]  # -1 of the dead
+        vectors, ranking = self.along(snapshot, queries, way), Ranking.empty(len(queries), depth)
+        if not lane.live:
+            return ranking
+        places, cosines = self.nearest.block(snapshot, lane.shards, vectors, depth, asked=_asked(queries[0]))
+        width, none = places.shape[1], places < 0
+        cosines[none] = np.nan
+        ranking.items[:, :width] = np.where(none, -1, numbers[places])
         ranking.cosines[:, :width] = cosines
         ranking.scores[:, :width] = cosines - (vectors @ lane.mean)[:, None]
         return ranking
+
+    def directions(
+        self, view: View, queries: Sequence[Embedded], routes: Mapping[Modality, Route], where: str | None = None
+    ) -> dict[Modality, Direction]:
+        """The directions of questions that have parts of the same modalities.
+
+        Raises:
+            FilterError: the filter cannot be used.
+        """
+        snapshot, found = view.snapshot(), {}
+        for modality, way in routes.items():
+            lane = self.lanes.of(snapshot, way.space, modality)
+            allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
+            calibration = self._calibrations.of(view, queries[0].modalities, modality, way)
+            found[modality] = Direction(lane, self.along(snapshot, queries, way), allowed, calibration)
+        return found
 
     def candidates(
         self,
         view: View,
         queries: Sequence[Embedded],
-        routes: Mapping[Modality, Route],
+        directions: Mapping[Modality, Direction],
         k: int,
-        where: str | None,
         scales: Sequence[Scales] | None = None,
-    ) -> list[Candidates]:
-        """The k best items for each question over all targets.
+    ) -> tuple[list[Candidates], list[Scales]]:
+        """The k best items for each question over all targets, and its scales, which know by then what was found.
 
-        All questions have parts of the same modalities. Without `scales` scores are centred cosines.
+        Without `scales` scores are centred cosines.
         """
-        snapshot = view.snapshot()
-        if where is not None:
-            self._survivors.check(where, view)
-
-        asked = _asked(queries[0])
+        snapshot, asked = view.snapshot(), _asked(queries[0])
         parts: list[list[Candidates]] = [[] for _ in queries]
-        for modality, way in routes.items():
-            lane = self.lanes.of(snapshot, way.space, modality)
-            vectors = self.along(snapshot, queries, way)
-            allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
-            centres = vectors @ lane.mean
-            for number, found in enumerate(self._items(view, lane, vectors, k, asked, allowed)):
-                scores = found.cosines - centres[number]
-                if scales is not None:
-                    scores = scales[number].scores(modality, found.cosines)
-                parts[number].append(found.scored(scores))
-        return [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
+        agreed: list[dict[Modality, float]] = [{} for _ in queries]
+        for modality, one in directions.items():
+            best = self._nearest(snapshot, one, one.vectors, _fetch(one.lane, k), asked)
+            known = None if scales is None else one.calibration
+            if known is not None and known.has_classes:
+                rows = [_rows(snapshot, found, ROWS) for found in best]
+                for agreements, agreement in zip(agreed, known.agreements(one.vectors, rows), strict=True):
+                    agreements[modality] = agreement
+            judges = [Scales({modality: scale}) for scale in _plain(one)] if scales is None else scales
+            for part, judge, found in zip(parts, judges, self._items(view, one, best, k, asked), strict=True):
+                part.append(found.scored(judge.scores(modality, found.cosines)))
+        lists = [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
+        return lists, [scale.agreeing(one) for scale, one in zip(scales or (), agreed, strict=False)]
 
-    def scales(self, view: View, queries: Sequence[Embedded], routes: Mapping[Modality, Route]) -> list[Scales]:
-        """For each question, what cosines are worth; all have parts of the same modalities."""
-        snapshot, columns = view.snapshot(), {}
-        for modality, way in routes.items():
-            lane, vectors = self.lanes.of(snapshot, way.space, modality), self.along(snapshot, queries, way)
-            plain = [Scale(centre, lane.live) for centre in (vectors @ lane.mean).tolist()]
-            known = self._calibrations.of(view, queries[0].modalities, modality, way)
-            judged = plain if known is None else known.scales(vectors)
+    def scales(self, queries: Sequence[Embedded], directions: Mapping[Modality, Direction]) -> list[Scales]:
+        """For each question, what cosines are worth."""
+        columns = {}
+        for modality, one in directions.items():
+            plain = _plain(one)
+            judged = plain if one.calibration is None else one.calibration.scales(one.vectors)
             columns[modality] = [b if query.plain else a for query, a, b in zip(queries, plain, judged, strict=True)]
         return [Scales({modality: column[row] for modality, column in columns.items()}) for row in range(len(queries))]
-
-    def reachable(
-        self, view: View, routes: Mapping[Modality, Route], where: str | None, query: Embedded, scales: Scales
-    ) -> dict[Modality, Target]:
-        """Where the answers of each modality are, for what words find."""
-        snapshot, found = view.snapshot(), {}
-        for modality, way in routes.items():
-            lane = self.lanes.of(snapshot, way.space, modality)
-            allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
-            vector = self.along(snapshot, [query], way)[0]
-            found[modality] = Target(lane, vector, allowed, partial(scales.scores, modality))
-        return found
-
-    def spans(
-        self, view: View, query: Embedded, best: Candidates, routes: Mapping[Modality, Route]
-    ) -> dict[int, tuple[float, float]]:
-        """The stretches of sounds that are shown; see `moments.stretches`."""
-        way = routes.get(Modality.AUDIO)
-        if way is None or Modality.AUDIO not in best.modalities:
-            return {}
-        snapshot = view.snapshot()
-        (question,) = self.along(snapshot, [query], way)
-        return stretches(view, self.lanes.of(snapshot, way.space, Modality.AUDIO), question, best)
 
     def along(self, snapshot: Snapshot, queries: Sequence[Embedded], way: Route) -> FloatArray:
         """The questions `(q, d)` in the space of a route, unit norm."""
         centre = partial(self.lanes.centre, snapshot)
         return np.array([query.along(way, centre) for query in queries])
 
+    def _nearest(
+        self, snapshot: Snapshot, direction: Direction, vectors: FloatArray, k: int, asked: str
+    ) -> list[exact.Found]:
+        shards, allowed = direction.lane.shards, direction.allowed
+        return self.nearest.top(snapshot, shards, vectors, k, asked=asked, allowed=allowed)
+
     def _items(
-        self,
-        view: View,
-        lane: Lane,
-        vectors: FloatArray,
-        k: int,
-        asked: str,
-        allowed: Mapping[int, NDArray[np.int64]] | None,
+        self, view: View, direction: Direction, best: Sequence[exact.Found], k: int, asked: str
     ) -> list[Candidates]:
         """The k best items by their best segment. Asks for more segments until there are k items, or all segments."""
-        snapshot, fetch = view.snapshot(), min(lane.live, k + 16)
-        best = self.nearest.top(snapshot, lane.shards, vectors, max(fetch, 1), asked=asked, allowed=allowed)
+        snapshot, lane = view.snapshot(), direction.lane
         results = [self._group(view, lane, found) for found in best]
         for number, found in enumerate(best):
-            wide = fetch
+            wide = _fetch(lane, k)
             while len(results[number]) < k and wide < lane.live and len(found.offsets) >= wide:
                 wide = min(lane.live, 4 * wide)
-                one = vectors[number : number + 1]
-                (found,) = self.nearest.top(snapshot, lane.shards, one, wide, asked=asked, allowed=allowed)  # noqa: PLW2901
+                (found,) = self._nearest(snapshot, direction, direction.vectors[number : number + 1], wide, asked)  # noqa: PLW2901
                 results[number] = self._group(view, lane, found)
         return [candidates.head(k) for candidates in results]
 
@@ -187,6 +187,38 @@ class Finder:
         return Candidates(items, segments, np.array([lane.modality] * len(items), object), cosines, cosines)
 
 
+def reachable(directions: Mapping[Modality, Direction], number: int, scales: Scales) -> dict[Modality, Target]:
+    """Where the answers of each modality to one of the questions are, for what words find."""
+    return {
+        modality: Target(one.lane, one.vectors[number], one.allowed, partial(scales.scores, modality))
+        for modality, one in directions.items()
+    }
+
+
+def spans(
+    view: View, directions: Mapping[Modality, Direction], number: int, best: Candidates
+) -> dict[int, tuple[float, float]]:
+    """The stretches of sounds that are shown as answers to one of the questions; see `moments.stretches`."""
+    sounds = directions.get(Modality.AUDIO)
+    return {} if sounds is None else stretches(view, sounds.lane, sounds.vectors[number], best)
+
+
+def _plain(direction: Direction) -> list[Scale]:
+    """What cosines of each question are worth where no more is known of them."""
+    return [Scale(centre, direction.lane.live) for centre in (direction.vectors @ direction.lane.mean).tolist()]
+
+
 def _asked(query: Embedded) -> str:
     """The modality that asks; empty if there is no telling."""
     return str(*query.modalities) if len(query.modalities) == 1 else ""
+
+
+def _fetch(lane: Lane, k: int) -> int:
+    """How many segments are asked for at first, for k items."""
+    return max(1, min(lane.live, max(k + 16, ROWS)))
+
+
+def _rows(snapshot: Snapshot, found: exact.Found, most: int) -> NDArray[Any]:
+    """The first rows that were found `(n, dim)`."""
+    shards, offsets = found.shards[:most].tolist(), found.offsets[:most].tolist()
+    return np.array([snapshot.by_id[shard].scattered[offset] for shard, offset in zip(shards, offsets, strict=True)])

@@ -152,13 +152,12 @@ class Nearest:
 
     def block(
         self, snapshot: Snapshot, shards: Sequence[Shard], queries: FloatArray, k: int, *, asked: str
-    ) -> tuple[NDArray[np.int64], FloatArray] | None:
-        """As `exact.block`, if all rows are compared with the questions; None if structures are asked: see `top`."""
+    ) -> tuple[NDArray[np.int64], FloatArray]:
+        """The same as places among the rows of all shards and cosines, both `(q, min(k, n))`; see `exact.block`."""
+        firsts = np.cumsum([0] + [shard.rows for shard in shards])
+        if self.asks(snapshot, shards, asked, k):
+            return _placed(self.top(snapshot, shards, queries, k, asked=asked), shards, firsts, min(k, firsts[-1]))
         self._count(len(queries))
-        plan = self._plan(snapshot, shards, asked, k, filtered=False)
-        if plan.ways or not plan.live:
-            return None
-        firsts = np.cumsum([0] + [shard.rows for shard in shards]).tolist()
         dead = np.concatenate([first + shard.dead for shard, first in zip(shards, firsts, strict=False)])
         return exact.block([shard.matrix for shard in shards], queries, k, dead)
 
@@ -316,6 +315,19 @@ class Nearest:
             while len(self._allowed) > KEPT:
                 self._allowed.popitem(last=False)
         return made
+
+
+def _placed(
+    found: Sequence[Found], shards: Sequence[Shard], firsts: NDArray[np.int64], width: int
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Rows that were found as places and cosines `(q, width)`, by the place of the first row of each shard."""
+    places = np.full((len(found), width), -1, np.int64)
+    cosines = np.full(places.shape, -np.inf, np.float32)
+    filled = np.arange(width) < np.array([len(one.offsets) for one in found])[:, None]
+    number = np.array([shard.id for shard in shards]).searchsorted(np.concatenate([one.shards for one in found]))
+    places[filled] = firsts[number] + np.concatenate([one.offsets for one in found])
+    cosines[filled] = np.concatenate([one.cosines for one in found])
+    return places, cosines
 
 
 def _width(standing: Standing, asked: str, k: int) -> tuple[int, int] | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mmsearch.search.fuse import STEP as WORDS
 from mmsearch.types import Hit, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mmsearch.search.candidates import Candidates, Past
     from mmsearch.search.embedded import Embedded
@@ -22,33 +22,54 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray, Metadata, Modality
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of the answer to a question.
+
+    Attributes:
+        query: the question.
+        candidates: best first.
+        spans: by segment, the stretch that its neighbours make with it.
+    """
+
+    query: Embedded
+    candidates: Candidates
+    spans: Mapping[int, tuple[float, float]]
+
+
 def hits(
-    store: Reading,
-    candidates: Candidates,
-    query: Embedded,
-    routes: Mapping[Modality, Route],
-    *,
-    spans: Mapping[int, tuple[float, float]] = MappingProxyType({}),
-    explain: bool = False,
-) -> list[Hit]:
-    """Hits for candidates; items that are gone are left out.
+    store: Reading, answers: Sequence[Shown], routes: Mapping[Modality, Route], *, explain: bool = False
+) -> list[list[Hit]]:
+    """Hits for the answers to questions; items that are gone are left out.
 
     Args:
         store: one version of the index.
-        candidates: best first.
-        query: that they answer.
+        answers: of each question.
         routes: by modality, how they were found.
-        spans: by segment, the stretch that its neighbours make with it.
         explain: with their stages.
     """
-    segments = candidates.segments.tolist()
-    known = store.hydrate(segments)
-    rows = [(place, known[segment]) for place, segment in enumerate(segments) if segment in known]
-    metadata = json.loads(f"[{','.join(row.metadata for _, row in rows)}]")  # at once: a third of the time
+    segments = [answer.candidates.segments.tolist() for answer in answers]
+    known = store.hydrate(list({segment for some in segments for segment in some}))
+    rows = [[(place, known[segment]) for place, segment in enumerate(some) if segment in known] for some in segments]
+    # all at once: a third of the time
+    metadata = iter(json.loads(f"[{','.join([row.metadata for some in rows for _, row in some])}]"))
+    return [_hits(store, one, some, metadata, routes, explain) for one, some in zip(answers, rows, strict=True)]
+
+
+def _hits(
+    store: Reading,
+    answer: Shown,
+    rows: Sequence[tuple[int, Row]],
+    metadata: Iterator[Metadata],
+    routes: Mapping[Modality, Route],
+    explain: bool,
+) -> list[Hit]:
+    """Those of one answer; `metadata` goes on where the answer before ended."""
+    candidates, spans = answer.candidates, answer.spans
     modalities, scores, cosines = (
         part.tolist() for part in (candidates.modalities, candidates.scores, candidates.cosines)
     )
-    ways = {modality: _way(query, modality, routes[modality]) for modality in set(modalities)}
+    ways = {modality: _way(answer.query, modality, routes[modality]) for modality in set(modalities)}
     confidences = [None] * len(candidates) if candidates.confidences is None else _known(candidates.confidences)
     same = _same(store, candidates)
     return [
@@ -72,7 +93,7 @@ def hits(
             _stages(candidates, place, ways[modalities[place]]) if explain else (),
             spans.get(row.segment_id),
         )
-        for rank, ((place, row), of_user) in enumerate(zip(rows, metadata, strict=True), 1)
+        for rank, ((place, row), of_user) in enumerate(zip(rows, metadata, strict=False), 1)
     ]
 
 

@@ -17,7 +17,7 @@ from mmsearch.search.calibrate.cut import cut, is_word
 from mmsearch.search.calibrate.scale import Scales
 from mmsearch.search.candidates import Candidates
 from mmsearch.search.embedded import Embedded
-from mmsearch.search.finding import Finder
+from mmsearch.search.finding import Finder, reachable, spans
 from mmsearch.search.items import numbers
 from mmsearch.search.lexical.hybrid import Heard, Lexical, Words
 from mmsearch.search.moments import in_time, moments
@@ -26,7 +26,7 @@ from mmsearch.search.one_thread import one_thread
 from mmsearch.search.query import Query
 from mmsearch.search.ranking import Ranking, stack
 from mmsearch.search.rerank.base import Context
-from mmsearch.search.results import hits
+from mmsearch.search.results import Shown, hits
 from mmsearch.search.route import Route, targets
 from mmsearch.search.stored import stored
 from mmsearch.search.wanted import Wanted, check
@@ -139,24 +139,30 @@ class Searcher:
             steps = () if alone and wanted.steps is None else wanted.steps
             chains = self._chains(view, query.modalities, routes, steps)
             self._forget(view.snapshot())
-            scales = self._finder.scales(view, embedded, routes)
-            reachable = partial(self._finder.reachable, view, routes, wanted.where)
+            directions = self._finder.directions(view, embedded, routes, wanted.where)
+            scales = self._finder.scales(embedded, directions)
             heard = [
-                asked.words.found(view, partial(reachable, question, scale), wanted.k)
-                for asked, question, scale in zip(together, embedded, scales, strict=True)
+                asked.words.found(view, partial(reachable, directions, number, scale), wanted.k)
+                for number, (asked, scale) in enumerate(zip(together, scales, strict=True))
             ]
             pool = max(wanted.k, rerank.POOL) if any(chains) or any(heard) else wanted.k
             width = pool + len(together[0].own)
             if alone:
                 found = [Candidates.none() if one is None else one.alone() for one in heard]
             else:
-                found = self._finder.candidates(view, embedded, routes, width, wanted.where, scales)
-            return [
+                found, scales = self._finder.candidates(view, embedded, directions, width, scales)
+            answers = [
                 self._answer(view, asked, question, some, words_found, routes, chains, wanted, scale)
                 for asked, question, some, words_found, scale in zip(
                     together, embedded, found, heard, scales, strict=True
                 )
             ]
+            answered = [
+                Shown(question, best, spans(view, directions, number, best))
+                for number, (question, (best, _)) in enumerate(zip(embedded, answers, strict=True))
+            ]
+            made = hits(view, answered, routes, explain=wanted.explain)
+            return [Hits(some, shown) for some, (_, shown) in zip(made, answers, strict=True)]
 
     def _answer(
         self,
@@ -169,8 +175,8 @@ class Searcher:
         chains: defaults.Chains,
         wanted: Wanted,
         scales: Scales,
-    ) -> Hits:
-        """From what was found to hits, and what was asked in JSON values."""
+    ) -> tuple[Candidates, dict[str, Any]]:
+        """Of what was found what is shown, and what was asked in JSON values."""
         query, words, own = asked.query, asked.words, asked.own
         shown = {
             **query.describe(),
@@ -196,8 +202,7 @@ class Searcher:
         best = ranked.head(wanted.k)
         if wanted.least and (best.confidences is None or np.isnan(best.confidences).any()):
             shown["uncalibrated"] = True
-        spans = self._finder.spans(view, embedded, best, routes)
-        return Hits(hits(view, best, embedded, routes, spans=spans, explain=wanted.explain), shown)
+        return best, shown
 
     def rank(
         self,
@@ -256,7 +261,8 @@ class Searcher:
         chains = self._chains(view, queries[0].modalities, routes, steps)
         if not any(chains) and (ranking := self._finder.at_once(view, queries, routes, depth)) is not None:
             return ranking
-        found = self._finder.candidates(view, queries, routes, max(depth, rerank.POOL) if any(chains) else depth, None)
+        width = max(depth, rerank.POOL) if any(chains) else depth
+        found, _ = self._finder.candidates(view, queries, self._finder.directions(view, queries, routes), width)
         return Ranking.of(
             [self._reranked(view, query, some, routes, chains) for query, some in zip(queries, found, strict=True)],
             depth,

@@ -3,7 +3,7 @@
 ::
 
     banks        vectors of the made questions of a space, encoded once
-    backgrounds  of a direction, the best cosine that each question of its bank has found, and in which rows
+    backgrounds  of a direction, the best cosines that each question of its bank has found, and in which rows
 
 Both are derived and can be made again; without them hits have no confidence. See `search.calibrate`.
 """
@@ -33,9 +33,16 @@ MIGRATION: Final = (
     "bank TEXT NOT NULL, covered TEXT NOT NULL, best BLOB NOT NULL, "
     "PRIMARY KEY (asked, target, space, version)) WITHOUT ROWID",
 )
+MIGRATION_WIDER: Final = (  # derived: dropped, and made again by the next change
+    "DROP TABLE backgrounds",
+    "CREATE TABLE backgrounds (asked TEXT NOT NULL, target TEXT NOT NULL, space TEXT NOT NULL, version TEXT NOT NULL, "
+    "bank TEXT NOT NULL, covered TEXT NOT NULL, width INTEGER NOT NULL, best BLOB NOT NULL, shared BLOB, "
+    "PRIMARY KEY (asked, target, space, version)) WITHOUT ROWID",
+)
 UNUSED: Final = (
     "NOT EXISTS (SELECT 1 FROM shards s WHERE s.kind = 'vectors' AND s.name = {0}.space AND s.version = {0}.version)"
 )
+COLUMNS: Final = "asked, target, space, version, bank, covered, width, best, shared"
 AGAIN: Final = "the next `mmsearch index` or `mmsearch optimize` makes it again"
 
 
@@ -47,7 +54,7 @@ class Bank:
         space: its name.
         version: of the space.
         name: of the bank; changes with its questions.
-        vectors: of the questions in the space `(b, dim)` float16, unit norm.
+        vectors: in the space `(2 b, dim)` float16, unit norm: of the questions, and then of the first words of each.
     """
 
     space: str
@@ -67,7 +74,9 @@ class Background:
         version: of the space.
         bank: name of the bank.
         covered: rows that were compared, by shard id.
-        best: `(b,)` float32, for each question the best cosine, or what stands for it.
+        best: `(b, width)` float32, for each question the best cosines, or what stands for them, the best one first.
+        shared: `(b, width)` float32, how much each of these rows and the question have of the same classes; None where
+            that is not known.
     """
 
     asked: str
@@ -77,6 +86,7 @@ class Background:
     bank: str
     covered: Mapping[int, int]
     best: FloatArray
+    shared: FloatArray | None = None
 
 
 def bank(query: Callable[..., Iterable[Any]], space: str, version: str) -> Bank | None:
@@ -96,12 +106,8 @@ def bank(query: Callable[..., Iterable[Any]], space: str, version: str) -> Bank 
 
 def read(query: Callable[..., Iterable[Any]]) -> tuple[Background, ...]:
     """All backgrounds that can be read, sorted by direction."""
-    found = query("SELECT asked, target, space, version, bank, covered, best FROM backgrounds ORDER BY 1, 2, 3, 4", ())
-    return tuple(
-        Background(asked, target, space, version, name, covered, np.frombuffer(best, np.float32))
-        for asked, target, space, version, name, text, best in found
-        if (covered := _covered(text)) is not None and _is_sound(asked, target, best)
-    )
+    found = query(f"SELECT {COLUMNS} FROM backgrounds ORDER BY 1, 2, 3, 4", ())
+    return tuple(one for row in found if (one := _background(row)) is not None)
 
 
 def keep(sql: Callable[..., Any], banks: Sequence[Bank], found: Sequence[Background]) -> None:
@@ -116,12 +122,13 @@ def keep(sql: Callable[..., Any], banks: Sequence[Bank], found: Sequence[Backgro
             (one.space, one.version, one.name, vectors.shape[1], vectors.tobytes()),
         )
     for background in found:
+        best, shared = background.best, background.shared
         sql(
-            "INSERT OR REPLACE INTO backgrounds (asked, target, space, version, bank, covered, best) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO backgrounds ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 background.asked, background.target, background.space, background.version, background.bank,
-                json.dumps(dict(background.covered)), np.ascontiguousarray(background.best, np.float32).tobytes(),
+                json.dumps(dict(background.covered)), best.shape[1], np.ascontiguousarray(best, np.float32).tobytes(),
+                None if shared is None else np.ascontiguousarray(shared, np.float32).tobytes(),
             ),
         )  # fmt: skip
     for table in ("banks", "backgrounds"):
@@ -152,12 +159,8 @@ def _lost_banks(sql: Callable[..., Any]) -> list[tuple[Any, Any]]:
 
 
 def _lost(sql: Callable[..., Any]) -> list[tuple[Any, ...]]:
-    found = sql("SELECT asked, target, space, version, covered, best FROM backgrounds ORDER BY 1, 2, 3, 4").fetchall()
-    return [
-        (asked, target, space, version)
-        for asked, target, space, version, covered, best in found
-        if _covered(covered) is None or not _is_sound(asked, target, best)
-    ]
+    found = sql(f"SELECT {COLUMNS} FROM backgrounds ORDER BY 1, 2, 3, 4").fetchall()
+    return [tuple(row[:4]) for row in found if _background(row) is None]
 
 
 def _is_bank(dim: object, vectors: object) -> bool:
@@ -166,10 +169,23 @@ def _is_bank(dim: object, vectors: object) -> bool:
     return bool(np.isfinite(np.frombuffer(vectors, np.float16)).all())
 
 
-def _is_sound(asked: object, target: object, best: object) -> bool:
-    if {asked, target} - set(Modality) or not isinstance(best, bytes) or not best or len(best) % 4:
-        return False
-    return bool(np.isfinite(np.frombuffer(best, np.float32)).all())
+def _background(row: Sequence[Any]) -> Background | None:
+    """A row of the catalog; None if it cannot be read."""
+    asked, target, space, version, name, text, width, best, shared = row
+    covered, scores = _covered(text), _scores(best, width)
+    shares = None if shared is None else _scores(shared, width)
+    if covered is None or scores is None or {asked, target} - set(Modality):
+        return None
+    if shared is not None and (shares is None or shares.shape != scores.shape):
+        return None
+    return Background(asked, target, space, version, name, covered, scores, shares)
+
+
+def _scores(blob: object, width: object) -> FloatArray | None:
+    if not isinstance(width, int) or width < 1 or not isinstance(blob, bytes) or not blob or len(blob) % (4 * width):
+        return None
+    scores = np.frombuffer(blob, np.float32).reshape(-1, width)
+    return scores if np.isfinite(scores).all() else None
 
 
 def _covered(text: object) -> dict[int, int] | None:

@@ -93,6 +93,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     fulltext.MIGRATION,
     tags.MIGRATION,
     backgrounds.MIGRATION,
+    backgrounds.MIGRATION_WIDER,
 )
 
 FORMAT = len(MIGRATIONS)

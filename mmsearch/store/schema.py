@@ -227,8 +227,8 @@ banks = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
-# How well the questions of a bank score on answers of the modality `target`: `best`, `(b,)` float32, on the rows that
-# are `covered`, a JSON object of numbers of rows by shard.
+# How well the questions of a bank score on answers of the modality `target`: `best`, `(b, width)` float32, on the rows
+# that are `covered`, a JSON object of numbers of rows by shard; `shared`, as large, is what they share in classes.
 backgrounds = Table(
     "backgrounds",
     metadata,
@@ -238,5 +238,7 @@ backgrounds = Table(
     Column("version", Text, primary_key=True),
     Column("bank", Text, nullable=False),
     Column("covered", Text, nullable=False),
+    Column("width", Integer, nullable=False),
     Column("best", LargeBinary, nullable=False),
+    Column("shared", LargeBinary),
 )

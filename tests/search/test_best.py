@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsearch.search.best import RUN, best
+from mmsearch.search.best import MANY, RUN, Best, best
 
 values = st.floats(width=32, allow_nan=False)
 
@@ -36,3 +36,29 @@ def test_scores_stay_as_they_were():
 
 def test_no_rows():
     assert best(np.empty((0, 5_000), np.float32), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("distinct", [2, 40, 10**9])
+@pytest.mark.parametrize("order", ["as drawn", "rising", "falling"])
+@pytest.mark.parametrize("k", [1, 10, 700])
+def test_piece_by_piece_as_all_at_once(k, order, distinct):
+    scores = np.random.default_rng(k).integers(0, distinct, (5, 3_000)).astype(np.float32) - distinct // 2
+    scores[2] = np.sort(scores[2])  # one that is crowded, beside others that are not
+    if order != "as drawn":
+        scores = np.sort(scores, axis=1)[:, :: 1 if order == "rising" else -1]
+    pieces = Best(5, k)
+    for start, end in ((0, 40), (40, 1_000), (1_000, 1_000 + 9 * MANY * k), (1_000 + 9 * MANY * k, 3_000)):
+        pieces.add(np.ascontiguousarray(scores[:, start:end]), start)
+    places, found = pieces.found()
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(places, expected)
+    np.testing.assert_array_equal(found, np.take_along_axis(scores, expected, axis=1))
+
+
+def test_pieces_with_too_few_scores_that_count():
+    pieces = Best(2, 3)
+    pieces.add(np.array([[-np.inf, -1.0], [-np.inf, -np.inf]], np.float32), 0)
+    pieces.add(np.array([[-0.0], [-np.inf]], np.float32), 2)
+    places, found = pieces.found()
+    assert places.tolist() == [[2, 1, -1], [-1, -1, -1]]
+    assert found.tolist() == [[0, -1, -np.inf], [-np.inf] * 3]

@@ -76,9 +76,21 @@ def test_only_allowed_rows_are_found(tmp_path, share):
 def test_a_batch_that_is_cut_into_parts_gives_the_same(tmp_path, monkeypatch):
     made, queries = make(tmp_path, (3000,))
     whole = exact.top(made, queries, 10)
-    monkeypatch.setattr(exact, "SCORES", 6000)
+    monkeypatch.setattr(exact, "SCORES", 3000)
+    monkeypatch.setattr(exact, "ROWS", 1000)
     for one, other in zip(whole, exact.top(made, queries, 10), strict=True):
         np.testing.assert_array_equal(one.offsets, other.offsets)
+
+
+def test_a_block_has_places_among_the_rows_of_all_shards(tmp_path):
+    made, queries = make(tmp_path, (1_500, 40, 900))
+    dead = np.array([3, 1_499, 1_500, 2_000])
+    places, cosines = exact.block([shard.matrix for shard in made], queries, 2_440, dead)
+    scores = queries @ np.concatenate([shard.matrix for shard in made]).T
+    scores[:, dead] = -np.inf
+    np.testing.assert_array_equal(places[:, :-4], np.argsort(-scores, axis=1, kind="stable")[:, :-4])
+    np.testing.assert_allclose(cosines[:, :-4], -np.sort(-scores, axis=1)[:, :-4], atol=1e-6)
+    assert (places[:, -4:] == -1).all() and (cosines[:, -4:] == -np.inf).all()
 
 
 def test_no_shards_no_hits():

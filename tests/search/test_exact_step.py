@@ -35,7 +35,8 @@ def test_an_item_that_was_found_by_another_segment_gets_its_best(index):
     with index.hold() as view:
         routes = {Modality.TEXT: Route(index.model.heads[0].space)}
         context = Context(view, view.snapshot(), index.model, routes, explains=True)
-        (found,) = searcher._finder.candidates(view, [embedded], routes, 2, None)
+        directions = searcher._finder.directions(view, [embedded], routes)
+        ((found,), _) = searcher._finder.candidates(view, [embedded], directions, 2)
         wrong = found.take(np.arange(2))
         place = int(np.argmax(wrong.cosines))
         ((ids, vectors),) = context.segments_of(Modality.TEXT, [int(wrong.items[place])])

@@ -133,4 +133,5 @@ def test_exact_search_asks_no_structure(tmp_path):
         index.optimize(structure="hnsw", recall=0.5)
         asked = Modality.TEXT, Modality.IMAGE, 10
         assert index.searcher.asked(*asked)[0] is True
+        assert index.rank(QUESTIONS[:40], "image", 10, ["none"]) == one_by_one(index, QUESTIONS[:40], 10)
         assert index.searcher.by(Exact).asked(*asked)[0] is False

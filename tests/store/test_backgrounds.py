@@ -8,7 +8,7 @@ from mmsearch import engine
 from mmsearch.store import backgrounds
 from mmsearch.store.backgrounds import Background, Bank
 
-BEST = np.linspace(0.1, 0.4, 32, dtype=np.float32)
+BEST = np.linspace(0.4, 0.1, 64, dtype=np.float32).reshape(32, 2)
 MADE = Bank("fake", "1", "made-1", np.eye(32, 64, dtype=np.float16))
 
 
@@ -16,7 +16,7 @@ def background(**changed):
     return Background(
         **{
             "asked": "text", "target": "image", "space": "fake", "version": "1", "bank": "made-1", "covered": {1: 50},
-            "best": BEST, **changed,
+            "best": BEST, "shared": BEST / 2, **changed,
         }
     )  # fmt: skip
 
@@ -33,11 +33,13 @@ def keep(index, banks, found):
 
 
 def test_what_is_kept_is_read(filled):
-    keep(filled, [MADE], [background(), background(target="audio", covered={1: 2, 7: 9})])
+    keep(filled, [MADE], [background(), background(target="audio", covered={1: 2, 7: 9}, shared=None)])
     audio, image = backgrounds.read(filled._store.query)
     assert (image.asked, image.target, image.bank, dict(image.covered)) == ("text", "image", "made-1", {1: 50})
     assert dict(audio.covered) == {1: 2, 7: 9}
     np.testing.assert_array_equal(image.best, BEST)
+    np.testing.assert_array_equal(image.shared, BEST / 2)
+    assert audio.shared is None
     found = backgrounds.bank(filled._store.query, "fake", "1")
     assert found.name == "made-1"
     np.testing.assert_array_equal(found.vectors, MADE.vectors)
@@ -47,7 +49,8 @@ def test_what_is_kept_is_read(filled):
 
 def test_a_direction_is_kept_once_and_a_space_without_vectors_not_at_all(filled):
     keep(filled, [MADE], [background()])
-    keep(filled, [], [background(bank="made-2", best=BEST[:20]), background(space="gone"), background(version="2")])
+    other = background(bank="made-2", best=BEST[:20], shared=None)
+    keep(filled, [], [other, background(space="gone"), background(version="2")])
     (found,) = backgrounds.read(filled._store.query)
     assert (found.bank, len(found.best)) == ("made-2", 20)
 
@@ -57,6 +60,8 @@ def test_a_direction_is_kept_once_and_a_space_without_vectors_not_at_all(filled)
     [
         ("UPDATE backgrounds SET best = x'010203'", "text->image"),
         ("UPDATE backgrounds SET best = x'0000c07f'", "text->image"),  # NaN
+        ("UPDATE backgrounds SET width = 3", "text->image"),
+        ("UPDATE backgrounds SET shared = x'0000803f'", "text->image"),  # of one question
         ("UPDATE backgrounds SET covered = '[1]'", "text->image"),
         ("UPDATE backgrounds SET target = 'smell'", "text->smell"),
         ("UPDATE banks SET dim = 7", "fake"),
@@ -91,3 +96,4 @@ def test_a_catalog_that_is_copied_keeps_what_can_be_read(filled):
     with mmsearch.open(folder) as opened:
         (found,) = backgrounds.read(opened._store.query)
         np.testing.assert_array_equal(found.best, BEST)
+        np.testing.assert_array_equal(found.shared, BEST / 2)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from mmsearch.search.calibrate.scale import CUTS, OTHERS, Background, Scale
 from mmsearch.search.calibrate.tail import LEAST, Tail
+from mmsearch.search.calibrate.yardstick import Yardstick, agreement
 from mmsearch.store.backgrounds import bank, read
 from mmsearch.store.fits import is_fit
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
     from mmsearch.search.lanes import Lane, Lanes
@@ -24,38 +27,6 @@ if TYPE_CHECKING:
     from mmsearch.store.snapshot import Snapshot
     from mmsearch.store.view import View
     from mmsearch.types import FloatArray, Space
-
-# Chosen in coarse steps with questions like those of `benchmarks/calibration.py`, whose table tells what they bring.
-CLEARNESS = 0.6
-FAMILIARITY = 0.5
-NEIGHBOURS = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Yardstick:
-    """What may be expected of a question that is a text, whatever the index holds.
-
-    A cosine is judged by its question's own standing with a fixed cohort, as in speaker verification (Auckenthaler,
-    Carey, Lloyd-Thomas, "Score normalization for text-independent speaker verification systems", DSP 2000). A question
-    that is near to an exemplar of a class would find much if there were any of it; one that is far from all questions
-    that we can think of is no language.
-
-    Attributes:
-        exemplars: of the classes that media of the target have `(c, dim)`, unit norm; a text has none.
-        questions: made questions `(b, dim)` float32, unit norm.
-    """
-
-    exemplars: FloatArray
-    questions: FloatArray
-
-    def bar(self, vectors: FloatArray, *, own: bool = False) -> FloatArray:
-        """How much is expected of each question `(q,)`; `own` if they are the made questions themselves."""
-        likeness = vectors @ self.questions.T
-        if own:
-            np.fill_diagonal(likeness, -1)
-        nearest = np.partition(likeness, len(self.questions) - NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
-        clearness = (vectors @ self.exemplars.T).max(axis=1) if len(self.exemplars) else 0.0
-        return np.asarray(CLEARNESS * clearness - FAMILIARITY * nearest.mean(axis=1), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +49,26 @@ class Calibration:
 
     def scales(self, vectors: FloatArray) -> list[Scale]:
         """That of each question `(q, dim)`."""
-        expected = np.zeros(len(vectors), np.float32) if self.yardstick is None else self.yardstick.bar(vectors)
+        expected = np.zeros(len(vectors), np.float32) if self.yardstick is None else self.yardstick.expected(vectors)
         return [
             Scale(centre, self.lane.live, Background(self.plain, self.judged, bar, self.cut))
             for centre, bar in zip((vectors @ self.lane.mean).tolist(), expected.tolist(), strict=True)
         ]
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether what a question shares with what it finds counts."""
+        return self.yardstick is not None and len(self.yardstick.exemplars) > 0
+
+    def agreements(self, vectors: FloatArray, rows: Sequence[NDArray[Any]]) -> list[float]:
+        """What is added for what each question `(q, dim)` shares with the rows `(n, dim)` that it has found."""
+        if self.yardstick is None or not any(map(len, rows)):
+            return [0.0] * len(rows)
+        counts = [len(some) for some in rows]
+        flat = np.concatenate([some for some in rows if len(some)])
+        shared = self.yardstick.shared(vectors, flat, np.repeat(np.arange(len(rows)), counts))
+        each = np.split(shared, np.cumsum(counts)[:-1])
+        return [float(agreement(some[None])[0]) if len(some) else 0.0 for some in each]
 
 
 class Calibrations:
@@ -117,22 +103,25 @@ class Calibrations:
         if len(kept.best) < LEAST:
             return None
         if kept.asked != Modality.TEXT:
-            tail = Tail.fit(kept.best)
+            tail = Tail.fit(kept.best[:, 0])
             return Calibration(lane, OTHERS[Modality(kept.asked)], tail, tail)
         found = bank(view.query, space.name, space.version)
-        if found is None or found.name != kept.bank or found.vectors.shape != (len(kept.best), space.dim):
+        if found is None or found.name != kept.bank or found.vectors.shape != (2 * len(kept.best), space.dim):
             return None
-        questions = found.vectors.astype(np.float32)
-        centred = kept.best - questions @ lane.mean
-        plain, known = Tail.fit(centred), self._yardstick(questions, kept.bank, target, space)
+        questions, words = np.split(found.vectors.astype(np.float32), 2)
+        centred = kept.best[:, 0] - questions @ lane.mean
+        plain, known = Tail.fit(centred), self._yardstick(questions, words, kept.bank, target, space)
         cut = 0.0 if is_fit(space.name) else CUTS[target]  # a fit may know words that made questions have nothing of
         if known is None:
             return Calibration(lane, cut, plain, plain)
         yardstick, expected = known
-        return Calibration(lane, cut, plain, Tail.fit(centred - expected), yardstick)
+        if len(yardstick.exemplars) and kept.shared is None:
+            return Calibration(lane, cut, plain, plain)
+        shared = 0.0 if kept.shared is None else agreement(kept.shared)
+        return Calibration(lane, cut, plain, Tail.fit(centred - expected + shared), yardstick)
 
     def _yardstick(
-        self, questions: FloatArray, made: str, target: Modality, space: Space
+        self, questions: FloatArray, words: FloatArray, made: str, target: Modality, space: Space
     ) -> tuple[Yardstick, FloatArray] | None:
         """The yardstick of a direction, and what it expects of each made question; it is the same in all versions.
 
@@ -143,6 +132,6 @@ class Calibrations:
             exemplars = None if self._model.tagger is None else self._model.tagger.exemplars(space, target)
             if exemplars is None:
                 return None
-            yardstick = Yardstick(np.ascontiguousarray(exemplars), questions)
-            self._yardsticks[key] = yardstick, yardstick.bar(questions, own=True)
+            yardstick = Yardstick(np.ascontiguousarray(exemplars), words)
+            self._yardsticks[key] = yardstick, yardstick.expected(questions, own=True)
         return self._yardsticks[key]

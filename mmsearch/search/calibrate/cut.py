@@ -25,7 +25,7 @@ LETTERS = 3.5  # of each token, of a word that is known
 def is_word(query: Query, spec: TextSpec | None) -> bool:
     """Whether a question is a single word that a model knows; articles and such aside.
 
-    It is too little to be judged by: `woman` looks as little like photos of women as letters drawn by chance do. A word
+    It is little to be judged by: `woman` looks as little like photos of women as letters drawn by chance do. A word
     is known if it is one token, or long ones: `chainsaw` is two, and letters drawn by chance fall into many.
     """
     texts = [str(part.content) for part in query.parts if part.kind == "text"]
@@ -45,15 +45,14 @@ def cut(
 
     With `wanted.least` those that do not reach it are left out, one by one. Without it the answer stays whole, or is
     empty because nothing matches well: if in no modality the best reaches the cut. That is not done where words were
-    found or a filter was given, which say by themselves what is wanted, nor to a single word, of which too little
-    is known. What has no known confidence stays.
+    found or a filter was given, which say by themselves what is wanted. What has no known confidence stays.
 
     Args:
         found: in their final order.
         scales: of the question.
         words: of the question.
         wanted: of the search.
-        is_word: whether the question is a single word.
+        is_word: whether the question is a single word, to which a lower cut applies.
     """
     if words.is_alone:
         return found, None
@@ -63,7 +62,7 @@ def cut(
         kept = np.flatnonzero(~(confidences < wanted.least))
         best = float(confidences.max()) if len(found) and not len(kept) else None
         return judged.take(kept), best
-    if is_word or wanted.where is not None or any(past.name == fuse.STEP for past in found.history):
+    if wanted.where is not None or any(past.name == fuse.STEP for past in found.history):
         return judged, None
-    unmatched = scales.unmatched(judged, confidences)
+    unmatched = scales.unmatched(judged, confidences, is_word=is_word)
     return (judged, None) if unmatched is None else (judged.head(0), unmatched)

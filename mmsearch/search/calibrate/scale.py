@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 100  # rows; among fewer everything is shown, however little it looks like an answer
 # The confidence that the best answer must reach: of texts that ask, by what they find; of others, by what asks.
-CUTS = {Modality.IMAGE: 0.25, Modality.TEXT: 0.7, Modality.AUDIO: 0.7}
+CUTS = {Modality.IMAGE: 0.33, Modality.TEXT: 0.6, Modality.AUDIO: 0.65}
+WORD = 0.1  # of a text that is a single word, whatever it finds
 OTHERS = {Modality.IMAGE: 0.7, Modality.AUDIO: 0.95}
 
 
@@ -52,6 +53,13 @@ class Scale:
     rows: int
     background: Background | None = None
 
+    def agreeing(self, agreement: float) -> Scale:
+        """The same, when what the question shares with what it has found is known."""
+        if self.background is None:
+            return self
+        expected = self.background.expected - agreement
+        return replace(self, background=replace(self.background, expected=expected))
+
     def centred(self, cosines: FloatArray) -> FloatArray:
         """Cosines `(n,)` without their mean."""
         return cosines - np.float32(self.centre)
@@ -80,6 +88,13 @@ class Scales:
 
     by_modality: Mapping[Modality, Scale]
 
+    def agreeing(self, agreements: Mapping[Modality, float]) -> Scales:
+        """The same, when what the question shares with what it has found is known, by modality of what was found."""
+        if not agreements:
+            return self
+        agreeing = {target: self.by_modality[target].agreeing(shared) for target, shared in agreements.items()}
+        return Scales({**self.by_modality, **agreeing})
+
     @property
     def known(self) -> bool:
         """Whether the background of every modality that has rows is known."""
@@ -98,20 +113,24 @@ class Scales:
         that comes first, whatever step of a chain has put it there.
         """
         found = np.full(len(candidates), np.nan, np.float32)
-        for modality, scale in self.by_modality.items():
+        known = {one: scale for one, scale in self.by_modality.items() if scale.background is not None}
+        for modality, scale in known.items():
             places = np.flatnonzero(candidates.modalities == modality)
             if len(places):
                 found[places] = scale.confidences(np.sort(candidates.cosines[places])[::-1])
         return found
 
-    def unmatched(self, candidates: Candidates, confidences: FloatArray) -> float | None:
+    def unmatched(self, candidates: Candidates, confidences: FloatArray, *, is_word: bool = False) -> float | None:
         """The best confidence `(n,)` of an answer of which no modality reaches its cut; None if one does.
 
-        None too where that cannot be told well enough: for want of a background, or of rows.
+        None too where that cannot be told well enough: for want of a background, or of rows. To a single word a lower
+        cut applies.
         """
         rows = sum(scale.rows for scale in self.by_modality.values())
         if not len(candidates) or not self.known or rows < ENOUGH:
             return None
         cuts = {one: scale.background.cut for one, scale in self.by_modality.items() if scale.background is not None}
+        if is_word:
+            cuts = {one: min(value, WORD) for one, value in cuts.items()}
         reached = confidences >= np.array([cuts[modality] for modality in candidates.modalities])
         return None if reached.any() else float(confidences.max())

@@ -14,6 +14,7 @@ import numpy as np
 
 from mmsearch.search import exact
 from mmsearch.search.calibrate.bank import banks, name
+from mmsearch.search.calibrate.yardstick import ROWS, Yardstick
 from mmsearch.search.lanes import mean_of
 from mmsearch.search.route import route
 from mmsearch.store.backgrounds import Background, bank, read
@@ -21,6 +22,8 @@ from mmsearch.types import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
     from mmsearch.store.backgrounds import Bank
@@ -61,7 +64,8 @@ def update(store: Store, writer: Writer, model: Model, *, anew: bool = False) ->
     for asked, target, space in stale:
         before = known.get(_key(asked, target, space))
         if asked is Modality.TEXT:
-            found.append(_made(snapshot, target, space, by_space[space.name, space.version], before))
+            exemplars = None if model.tagger is None else model.tagger.exemplars(space, target)
+            found.append(_made(snapshot, target, space, by_space[space.name, space.version], exemplars, before))
         else:
             found.append(_held_out(snapshot, asked, target, space))
     if found:
@@ -92,23 +96,51 @@ def _is_stale(snapshot: Snapshot, asked: Modality, target: Modality, space: Spac
     return sum(shard.rows for shard in shards) - compared > STALE * compared
 
 
-def _made(snapshot: Snapshot, target: Modality, space: Space, made: Bank, before: Background | None) -> Background:
-    """The best cosine of each made question."""
+def _made(
+    snapshot: Snapshot, target: Modality, space: Space, made: Bank, exemplars: FloatArray | None,
+    before: Background | None,
+) -> Background:  # fmt: skip
+    """The best cosine of each made question; where there are classes, the best ones, and what these rows share."""
     shards = _shards(snapshot, space, target)
-    questions = made.vectors.astype(np.float32)
+    questions, words = np.split(made.vectors.astype(np.float32), 2)
+    yardstick = Yardstick(exemplars, words) if exemplars is not None and len(exemplars) else None
     covered: Mapping[int, int] = {}
-    best = np.full(len(questions), -1, np.float32)
-    is_same = before is not None and before.bank == made.name and len(before.best) == len(best)
-    if before is not None and is_same and _is_there(before.covered, shards):
+    best = shared = np.empty((len(questions), 0), np.float32)
+    if before is not None and _goes_on(before, made, shards, has_classes=yardstick is not None):
         covered, best = before.covered, before.best
+        shared = shared if before.shared is None else before.shared
     new = [shard.part(covered.get(shard.id, 0), shard.rows) for shard in shards]
     new = [part for part in new if part.live]
     if new:
         firsts = np.cumsum([0] + [part.rows for part in new]).tolist()
         dead = np.concatenate([first + part.dead for part, first in zip(new, firsts, strict=False)])
-        _, cosines = exact.block([part.matrix for part in new], questions, 1, dead)
-        best = np.maximum(best, cosines[:, 0])
-    return _background(Modality.TEXT, target, space, made.name, shards, best)
+        wanted = min(sum(part.live for part in new), 1 if yardstick is None else ROWS)
+        places, cosines = exact.block([part.matrix for part in new], questions, wanted, dead)
+        best = np.concatenate([best, cosines], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")[:, : 1 if yardstick is None else ROWS]
+        best = np.take_along_axis(best, order, axis=1)
+        if yardstick is not None:
+            owners = np.repeat(np.arange(len(questions)), wanted)
+            found = yardstick.shared(questions, _rows(new, firsts, places.ravel()), owners)
+            shared = np.concatenate([shared, found.reshape(places.shape)], axis=1)
+            shared = np.take_along_axis(shared, order, axis=1)
+    return _background(Modality.TEXT, target, space, made.name, shards, best, None if yardstick is None else shared)
+
+
+def _goes_on(before: Background, made: Bank, shards: Sequence[Shard], *, has_classes: bool) -> bool:
+    """Whether only what is new has to be compared."""
+    is_same = before.bank == made.name and 2 * len(before.best) == len(made.vectors)
+    return is_same and (before.shared is not None) == has_classes and _is_there(before.covered, shards)
+
+
+def _rows(parts: Sequence[Shard], firsts: Sequence[int], places: NDArray[np.int64]) -> FloatArray:
+    """The rows at places `(n,)` among those of all parts, one behind the other: `(n, dim)`."""
+    owner = np.searchsorted(firsts, places, side="right") - 1
+    found = np.empty((len(places), parts[0].matrix.shape[1]), np.float32)
+    for number, part in enumerate(parts):
+        here = owner == number
+        found[here] = part.matrix[places[here] - firsts[number]]
+    return found
 
 
 def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Space) -> Background:
@@ -125,7 +157,7 @@ def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Spac
         cosines[cosines > 1 - 1e-5] = -1  # itself, and its copies
     aside = min(max(1, round(RELATED * len(answers))), len(answers) - 1)
     levels = -np.partition(-cosines, aside, axis=1)[:, aside] - asking @ mean_of(shards, space.dim)
-    return _background(asked, target, space, HELD_OUT, _compared(snapshot, asked, target, space), levels)
+    return _background(asked, target, space, HELD_OUT, _compared(snapshot, asked, target, space), levels[:, None])
 
 
 def _drawn(shards: Sequence[Shard], count: int, random: np.random.Generator) -> FloatArray:
@@ -141,10 +173,11 @@ def _drawn(shards: Sequence[Shard], count: int, random: np.random.Generator) -> 
 
 
 def _background(
-    asked: Modality, target: Modality, space: Space, made: str, shards: Sequence[Shard], best: FloatArray
-) -> Background:
+    asked: Modality, target: Modality, space: Space, made: str, shards: Sequence[Shard], best: FloatArray,
+    shared: FloatArray | None = None,
+) -> Background:  # fmt: skip
     covered = {shard.id: shard.rows for shard in shards}
-    return Background(asked, target, space.name, space.version, made, covered, best.astype(np.float32))
+    return Background(asked, target, space.name, space.version, made, covered, best.astype(np.float32), shared)
 
 
 def _key(asked: Modality, target: Modality, space: Space) -> tuple[str, str, str, str]:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+import mmsearch
 from mmsearch.search.calibrate import update as module
 from mmsearch.search.calibrate.bank import QUESTIONS, name
+from mmsearch.search.calibrate.yardstick import Yardstick
 from mmsearch.store import backgrounds
 
 DIM = 64
@@ -18,9 +20,14 @@ def kept(index):
         return {(one.asked, one.target): one for one in backgrounds.read(view.query)}
 
 
+def best(questions, found):
+    """The twenty best cosines of each."""
+    return -np.sort(-(questions @ found.T), axis=1)[:, :20]
+
+
 def bank(index):
     with index.hold() as view:
-        return backgrounds.bank(view.query, "fake", "1").vectors.astype(np.float32)
+        return backgrounds.bank(view.query, "fake", "1").vectors[:QUESTIONS].astype(np.float32)
 
 
 def test_made_questions_have_the_best_cosine_of_all_rows(index):
@@ -28,10 +35,19 @@ def test_made_questions_have_the_best_cosine_of_all_rows(index):
     index.add_vectors(pictures, modality="image")
     found = kept(index)["text", "image"]
     assert (found.bank, len(found.best)) == (name(), QUESTIONS)
-    assert found.best == pytest.approx((bank(index) @ pictures.T).max(axis=1), abs=1e-6)
+    assert found.best == pytest.approx(best(bank(index), pictures), abs=1e-6)
+    exemplars = index.model.tagger.exemplars(index.model.heads[0].space, "image")
+    first = np.argsort(-(bank(index) @ pictures.T), axis=1)[:, :20]
+    owners = np.repeat(np.arange(QUESTIONS), 20)
+    shared = Yardstick(exemplars, bank(index)).shared(bank(index), pictures[first.ravel()], owners)
+    assert found.shared.ravel() == pytest.approx(shared, abs=1e-5)
+    assert np.ptp(found.shared) > 0.1
+    index.add_vectors(rows(50, 1), modality="text")
+    text = kept(index)["text", "text"]
+    assert (text.best.shape, text.shared) == ((QUESTIONS, 1), None)  # texts have no classes
 
 
-def test_what_is_added_by_and_by_gives_the_same_as_at_once(index, monkeypatch):
+def test_what_is_added_by_and_by_gives_the_same_as_at_once(index, monkeypatch, tmp_path):
     all_rows = rows(300, 1)
     compared = []
     real = module.exact.block
@@ -41,7 +57,11 @@ def test_what_is_added_by_and_by_gives_the_same_as_at_once(index, monkeypatch):
     for start in range(0, 300, 100):
         index.add_vectors(all_rows[start : start + 100], modality="image")
     assert compared == [100, 100, 100]  # no row twice
-    assert kept(index)["text", "image"].best == pytest.approx((bank(index) @ all_rows.T).max(axis=1), abs=1e-6)
+    found, at_once = kept(index)["text", "image"], tmp_path / "at once"
+    assert found.best == pytest.approx(best(bank(index), all_rows), abs=1e-6)
+    with mmsearch.open(at_once, model="fake") as other:
+        other.add_vectors(all_rows, modality="image")
+        assert found.shared == pytest.approx(kept(other)["text", "image"].shared, abs=1e-5)
 
 
 def test_a_few_new_rows_wait_for_more(index):
@@ -61,7 +81,7 @@ def test_removed_rows_count_until_all_is_compared_anew(index):
     index.remove(ids=[f"p{n}" for n in range(50)])
     assert (kept(index)["text", "image"].best == high).all()
     index.optimize()
-    left = (bank(index) @ pictures[50:].T).max(axis=1)
+    left = best(bank(index), pictures[50:])
     assert kept(index)["text", "image"].best == pytest.approx(left, abs=1e-6)
     assert (left < high).any()
 
@@ -74,7 +94,7 @@ def test_rows_that_a_compaction_moved_are_compared_again(index):
     assert ("text", "image") in kept(index)  # still good enough
     more = rows(5, 7)
     index.add_vectors(more, modality="image")
-    expected = (bank(index) @ np.concatenate([pictures[60:], more]).T).max(axis=1)
+    expected = best(bank(index), np.concatenate([pictures[60:], more]))
     assert kept(index)["text", "image"].best == pytest.approx(expected, abs=1e-6)
 
 
@@ -112,7 +132,7 @@ def test_other_questions_begin_anew(index, monkeypatch):
     index.add_vectors(rows(50, 15), modality="image")
     with index._store.writer() as writer:
         old = backgrounds.Bank("fake", "1", "older", np.eye(DIM, dtype=np.float16))
-        gone = backgrounds.Background("text", "image", "fake", "1", "older", {1: 50}, np.ones(DIM, np.float32))
+        gone = backgrounds.Background("text", "image", "fake", "1", "older", {1: 50}, np.ones((DIM, 1), np.float32))
         writer.keep_backgrounds([old], [gone])
     index.add_vectors(rows(1, 16), modality="image")
     found = kept(index)["text", "image"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmsearch.search.calibrate.scale import ENOUGH, Background, Scale, Scales
+from mmsearch.search.calibrate.scale import ENOUGH, WORD, Background, Scale, Scales
 from mmsearch.search.calibrate.tail import Tail
 from mmsearch.search.candidates import Candidates
 from mmsearch.types import Modality
@@ -80,3 +80,23 @@ def test_nothing_matches_if_no_modality_reaches_its_cut(found, least, unmatched)
     assert (best is not None) == unmatched
     if unmatched:
         assert best == pytest.approx(least.confidences(found).max())
+
+
+def test_to_a_single_word_a_lower_cut_applies():
+    weak = candidates([IMAGE, TEXT], [0.2, 0.1])
+    least = scales()
+    confidences = np.array([WORD + 0.01, 0.0], np.float32)
+    assert least.unmatched(weak, confidences) == pytest.approx(WORD + 0.01)
+    assert least.unmatched(weak, confidences, is_word=True) is None
+    assert least.unmatched(weak, confidences - 0.02, is_word=True) is not None
+
+
+def test_what_is_found_agrees_in_its_own_modality_only():
+    before = scales(expected=0.1)
+    after = before.agreeing({IMAGE: 0.03})
+    cosines = np.array([0.25], np.float32)
+    assert after.by_modality[IMAGE].background.expected == pytest.approx(0.07)
+    assert after.by_modality[IMAGE].confidences(cosines) > before.by_modality[IMAGE].confidences(cosines)
+    assert after.scores(IMAGE, cosines) == before.scores(IMAGE, cosines)  # a list goes by the cosines
+    assert after.by_modality[TEXT] == before.by_modality[TEXT]
+    assert scales(image=None).agreeing({IMAGE: 0.03}).by_modality[IMAGE].background is None

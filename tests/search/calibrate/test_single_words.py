@@ -1,4 +1,4 @@
-"""A single word is too little to be judged by; letters that are no word are not."""
+"""A single word is little to be judged by; letters that are no word are not."""
 
 import pytest
 
@@ -29,14 +29,14 @@ def test_what_is_a_single_word(query, wanted):
 
 
 @pytest.mark.lite
-def test_a_single_word_is_always_answered(tmp_path):
+def test_a_single_word_is_answered_when_little_speaks_for_it(tmp_path):
     import mmsearch
     from mmsearch import Record
 
+    weathers = "rain", "storm", "snow", "sun", "fog", "wind"
     with mmsearch.open(tmp_path / "index", model="lite") as index:
-        index.add_items(Record(id=str(n), text=f"clause {n} of an insurance policy") for n in range(120))
-        assert not index.search("zzkrp vuux qqwe", target="text", lexical="off")
-        assert "unmatched" in index.search("zzkrp vuux qqwe", target="text", lexical="off").query
-        for word in ("woman", "chainsaw", "the thunderstorm"):
+        index.add_items(Record(id=str(n), text=f"day {n}: {weathers[n % 6]} over the hills") for n in range(120))
+        for word in ("thunderstorm", "the hurricane", "blizzard"):
             assert len(index.search(word, target="text", lexical="off")) == 10
-        assert not index.search("xqzvk", target="text", lexical="off")
+        for nonsense in ("xqzvk", "zzkrp vuux qqwe"):
+            assert not index.search(nonsense, target="text", lexical="off")
