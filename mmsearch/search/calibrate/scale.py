@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ENOUGH = 100  # rows; among fewer everything is shown, however little it looks like an answer
 # The confidence that the best answer must reach: of texts that ask, by what they find; of others, by what asks.
-CUTS = {Modality.IMAGE: 0.33, Modality.TEXT: 0.6, Modality.AUDIO: 0.65}
+CUTS = {Modality.IMAGE: 0.36, Modality.TEXT: 0.6, Modality.AUDIO: 0.65}
 WORD = 0.1  # of a text that is a single word, whatever it finds
 OTHERS = {Modality.IMAGE: 0.7, Modality.AUDIO: 0.95}
 
