@@ -95,7 +95,7 @@ def gained(index: Index, dataset: Any, name: str, most: int) -> Iterator[str]:
             plain, _ = trials.firsts(searcher, direction, second, "")
             for said, chain in [
                 ("none", ""),
-                *((one, one) for one in GAINING),
+                *((one, one) for one in dict.fromkeys([*GAINING, own]) if one),
                 (f"chosen: {chosen or 'none'}", chosen),
             ]:
                 ranks, _ = trials.firsts(searcher, direction, second, chain)

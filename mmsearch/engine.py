@@ -137,7 +137,12 @@ class Index:
     def fit_bridge(
         self, texts: Sequence[str] = (), *, progress: Callable[[str, int, int], None] | None = None
     ) -> Bridge:
-        """Join the two spaces of the index's model through text; see `mmsearch.encoders.bridge.shelf.fit`."""
+        """Join the two spaces of the index's model through text; see `mmsearch.encoders.bridge.shelf.fit`.
+
+        Raises:
+            ModelError: the model has not two spaces that have text, or the bridge cannot be written.
+            BridgeRefused: texts do not find themselves across the bridge clearly better than by chance.
+        """
         return self._model.fit_bridge(texts, progress)
 
     def bridges(self) -> list[Bridge]:
@@ -667,6 +672,12 @@ class Index:
         """Find out which rerankers help in which direction of this index, and use them from then on; see `Chains.tune`.
 
         `progress` is its `told`.
+
+        Raises:
+            DatasetError: the dataset cannot be used; nothing tells which answers are right; or no direction has enough
+                questions.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written.
         """
         return self.chains.tune(pairs, split=split, fields=fields, check=check, seed=seed, wait=wait, told=progress)
 

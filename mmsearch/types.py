@@ -195,8 +195,8 @@ class Hit(NamedTuple):
         modality: of the segment that matched best.
         score: what the list is ordered by; higher is better. Comparable within one answer only.
         cosine: of query and segment, in their space.
-        confidence: the share of questions that have nothing to do with the index whose best hit scores less, from 0 to
-            1; None where it is not known.
+        confidence: the share of questions that have nothing to do with the index whose best hit scores less, by what
+            may be expected of each question, from 0 to 1; None where it is not known.
         start: seconds (audio) or characters (text) where the best segment begins.
         end: where it ends, exclusive.
         page: the page that the best segment is, or begins, on; None where there are no pages.

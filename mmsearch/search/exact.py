@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mmsearch.types import FloatArray
 
 SCORES = 2**21  # held at once (8 MB): they stay in the cache until the best of them are selected
-ROWS = 2**10  # that many questions are compared with at least
+LEAST = 2**10  # rows that questions are compared with at once, at least
+TIMES = 4  # as many rows at once as are wanted, at least: lists are brought together once for each piece
 THREADS = min(8, os.cpu_count() or 1)
 PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered instead of all scored
@@ -49,6 +50,8 @@ def top(
         k: at least 1.
         allowed: sorted offsets by shard id, the only rows that may be found; None for all.
     """
+    if not len(queries):
+        return []
     results: list[list[Found]] = [[] for _ in queries]
     for shard in shards:
         rows = None if allowed is None else allowed.get(shard.id, np.empty(0, np.int64))
@@ -92,22 +95,25 @@ def block(
         k: at least 1.
         dead: places of rows that cannot be found, rising.
     """
-    k, together = min(k, sum(len(matrix) for matrix in matrices)), max(1, SCORES // ROWS)
+    k = min(k, sum(len(matrix) for matrix in matrices))
+    least = max(LEAST, TIMES * k)
+    together = max(1, SCORES // least)
+    parts = [queries[start : start + together] for start in range(0, len(queries), together)]
     gone = np.empty(0, np.int64) if dead is None else dead
-    found = [_block(matrices, queries[start : start + together], k, gone) for start in range(0, len(queries), together)]
+    found = [_block(matrices, part, k, gone, least) for part in parts]
     return np.concatenate([places for places, _ in found]), np.concatenate([cosines for _, cosines in found])
 
 
 def _block(
-    matrices: Sequence[NDArray[Any]], queries: FloatArray, k: int, dead: NDArray[np.int64]
+    matrices: Sequence[NDArray[Any]], queries: FloatArray, k: int, dead: NDArray[np.int64], least: int
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """The same, a piece at a time, as many rows as were before: few of these are better than the best of those."""
-    found, first, most = Best(len(queries), k), 0, max(ROWS, SCORES // len(queries))
+    found, first, most = Best(len(queries), k), 0, max(least, SCORES // len(queries))
     memory = np.empty(len(queries) * most, np.float32)
     for matrix in matrices:
         left = matrix
         while len(left):
-            rows = left[: min(most, max(ROWS, first))]
+            rows = left[: min(most, max(least, first))]
             scores = memory[: len(queries) * len(rows)].reshape(len(queries), len(rows))
             np.matmul(queries, rows.T, out=scores)
             here = dead[slice(*dead.searchsorted([first, first + len(rows)]))]

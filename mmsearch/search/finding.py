@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ import numpy as np
 
 from mmsearch.search.calibrate.calibration import Calibrations
 from mmsearch.search.calibrate.scale import Scale, Scales
-from mmsearch.search.calibrate.yardstick import ROWS
+from mmsearch.search.calibrate.yardstick import FIRST_ROWS
 from mmsearch.search.candidates import Candidates, merge
 from mmsearch.search.lanes import Lanes
 from mmsearch.search.lexical.hybrid import Target
 from mmsearch.search.moments import stretches
+from mmsearch.search.one_thread import one_thread
 from mmsearch.search.ranking import Ranking
 from mmsearch.search.survivors import Survivors
 from mmsearch.search.tables import Tables
@@ -91,9 +93,15 @@ class Finder:
         return ranking
 
     def directions(
-        self, view: View, queries: Sequence[Embedded], routes: Mapping[Modality, Route], where: str | None = None
+        self,
+        view: View,
+        queries: Sequence[Embedded],
+        routes: Mapping[Modality, Route],
+        where: str | None = None,
+        *,
+        judged: bool = True,
     ) -> dict[Modality, Direction]:
-        """The directions of questions that have parts of the same modalities.
+        """The directions of questions that have parts of the same modalities; with `judged`, what cosines are worth.
 
         Raises:
             FilterError: the filter cannot be used.
@@ -102,7 +110,7 @@ class Finder:
         for modality, way in routes.items():
             lane = self.lanes.of(snapshot, way.space, modality)
             allowed = None if where is None else self._survivors.rows(where, view, lane.shards)
-            calibration = self._calibrations.of(view, queries[0].modalities, modality, way)
+            calibration = self._calibrations.of(view, queries[0].modalities, modality, way) if judged else None
             found[modality] = Direction(lane, self.along(snapshot, queries, way), allowed, calibration)
         return found
 
@@ -122,12 +130,15 @@ class Finder:
         parts: list[list[Candidates]] = [[] for _ in queries]
         agreed: list[dict[Modality, float]] = [{} for _ in queries]
         for modality, one in directions.items():
-            best = self._nearest(snapshot, one, one.vectors, _fetch(one.lane, k), asked)
+            best = self._nearest(snapshot, one, one.vectors, fetch(one.lane, k), asked)
             known = None if scales is None else one.calibration
             if known is not None and known.has_classes:
-                rows = [_rows(snapshot, found, ROWS) for found in best]
-                for agreements, agreement in zip(agreed, known.agreements(one.vectors, rows), strict=True):
-                    agreements[modality] = agreement
+                plain = [number for number, query in enumerate(queries) if query.plain]
+                rows = [_rows(snapshot, best[number], FIRST_ROWS) for number in plain]
+                with one_thread() if len(plain) == 1 else nullcontext():
+                    agreements = known.agreements(one.vectors[plain], rows)
+                for number, agreement in zip(plain, agreements, strict=True):
+                    agreed[number][modality] = agreement
             judges = [Scales({modality: scale}) for scale in _plain(one)] if scales is None else scales
             for part, judge, found in zip(parts, judges, self._items(view, one, best, k, asked), strict=True):
                 part.append(found.scored(judge.scores(modality, found.cosines)))
@@ -161,7 +172,7 @@ class Finder:
         snapshot, lane = view.snapshot(), direction.lane
         results = [self._group(view, lane, found) for found in best]
         for number, found in enumerate(best):
-            wide = _fetch(lane, k)
+            wide = fetch(lane, k)
             while len(results[number]) < k and wide < lane.live and len(found.offsets) >= wide:
                 wide = min(lane.live, 4 * wide)
                 (found,) = self._nearest(snapshot, direction, direction.vectors[number : number + 1], wide, asked)  # noqa: PLW2901
@@ -213,9 +224,9 @@ def _asked(query: Embedded) -> str:
     return str(*query.modalities) if len(query.modalities) == 1 else ""
 
 
-def _fetch(lane: Lane, k: int) -> int:
+def fetch(lane: Lane, k: int) -> int:
     """How many segments are asked for at first, for k items."""
-    return max(1, min(lane.live, max(k + 16, ROWS)))
+    return max(1, min(lane.live, max(k + 16, FIRST_ROWS)))
 
 
 def _rows(snapshot: Snapshot, found: exact.Found, most: int) -> NDArray[Any]:

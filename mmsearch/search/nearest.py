@@ -132,6 +132,18 @@ class Nearest:
         plan = self._plan(snapshot, shards, asked, k, filtered=allowed is not None)
         if not plan.ways:
             return exact.top(shards, queries, k, allowed)
+        return self._by_plan(snapshot, plan, shards, queries, k, allowed)
+
+    def _by_plan(
+        self,
+        snapshot: Snapshot,
+        plan: _Plan,
+        shards: Sequence[Shard],
+        queries: FloatArray,
+        k: int,
+        allowed: Mapping[int, NDArray[np.int64]] | None = None,
+    ) -> list[Found]:
+        """What structures propose, and what is in none of them."""
         parts: list[list[Found]] = [[] for _ in queries]
         for way, effort, fetch in plan.ways:
             only = None if allowed is None else self._only(snapshot, way.standing, way.structure, allowed)
@@ -154,10 +166,11 @@ class Nearest:
         self, snapshot: Snapshot, shards: Sequence[Shard], queries: FloatArray, k: int, *, asked: str
     ) -> tuple[NDArray[np.int64], FloatArray]:
         """The same as places among the rows of all shards and cosines, both `(q, min(k, n))`; see `exact.block`."""
-        firsts = np.cumsum([0] + [shard.rows for shard in shards])
-        if self.asks(snapshot, shards, asked, k):
-            return _placed(self.top(snapshot, shards, queries, k, asked=asked), shards, firsts, min(k, firsts[-1]))
         self._count(len(queries))
+        firsts = np.cumsum([0] + [shard.rows for shard in shards])
+        plan = self._plan(snapshot, shards, asked, k, filtered=False)
+        if plan.ways:
+            return _placed(self._by_plan(snapshot, plan, shards, queries, k), shards, firsts, min(k, firsts[-1]))
         dead = np.concatenate([first + shard.dead for shard, first in zip(shards, firsts, strict=False)])
         return exact.block([shard.matrix for shard in shards], queries, k, dead)
 

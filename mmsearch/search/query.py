@@ -309,6 +309,8 @@ class Query:
 def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401  (contents of parts)
     if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):  # a sound: its samples and their rate
         return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, (str, Path)) or isinstance(other, (str, Path)):
+        return isinstance(one, (str, Path)) and isinstance(other, (str, Path)) and one == other
     if any(hasattr(content, "__array__") for content in (one, other)):
         return one is other or np.array_equal(one, other)
     return bool(one == other)

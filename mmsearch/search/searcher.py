@@ -17,7 +17,7 @@ from mmsearch.search.calibrate.cut import cut, is_word
 from mmsearch.search.calibrate.scale import Scales
 from mmsearch.search.candidates import Candidates
 from mmsearch.search.embedded import Embedded
-from mmsearch.search.finding import Finder, reachable, spans
+from mmsearch.search.finding import Finder, fetch, reachable, spans
 from mmsearch.search.items import numbers
 from mmsearch.search.lexical.hybrid import Heard, Lexical, Words
 from mmsearch.search.moments import in_time, moments
@@ -262,7 +262,8 @@ class Searcher:
         if not any(chains) and (ranking := self._finder.at_once(view, queries, routes, depth)) is not None:
             return ranking
         width = max(depth, rerank.POOL) if any(chains) else depth
-        found, _ = self._finder.candidates(view, queries, self._finder.directions(view, queries, routes), width)
+        directions = self._finder.directions(view, queries, routes, judged=False)
+        found, _ = self._finder.candidates(view, queries, directions, width)
         return Ranking.of(
             [self._reranked(view, query, some, routes, chains) for query, some in zip(queries, found, strict=True)],
             depth,
@@ -343,7 +344,7 @@ class Searcher:
         with self._store.view() as view:
             snapshot = view.snapshot()
             lane = self._finder.lanes.of(snapshot, way.space, target)
-            asks = self.nearest.asks(snapshot, lane.shards, asked, max(1, min(lane.live, k + 16)))
+            asks = self.nearest.asks(snapshot, lane.shards, asked, fetch(lane, k))
             return asks, tuple(standing.recipe for standing in snapshot.structures_of(lane.shards))
 
     def chain(self, asked: Modality, target: Modality) -> tuple[str, ...]:

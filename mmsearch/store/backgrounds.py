@@ -164,7 +164,7 @@ def _lost(sql: Callable[..., Any]) -> list[tuple[Any, ...]]:
 
 
 def _is_bank(dim: object, vectors: object) -> bool:
-    if not isinstance(dim, int) or dim < 1 or not isinstance(vectors, bytes) or not vectors or len(vectors) % (2 * dim):
+    if not isinstance(dim, int) or dim < 1 or not isinstance(vectors, bytes) or not vectors or len(vectors) % (4 * dim):
         return False
     return bool(np.isfinite(np.frombuffer(vectors, np.float16)).all())
 

@@ -216,7 +216,7 @@ chains = Table(
     Column("card", Text, nullable=False),
 )
 
-# Vectors `(b, dim)` float16 of the made questions of a space, in one version of it.
+# Vectors `(2 b, dim)` float16 of the made questions of a space, in one version of it.
 banks = Table(
     "banks",
     metadata,

@@ -77,7 +77,7 @@ def test_a_batch_that_is_cut_into_parts_gives_the_same(tmp_path, monkeypatch):
     made, queries = make(tmp_path, (3000,))
     whole = exact.top(made, queries, 10)
     monkeypatch.setattr(exact, "SCORES", 3000)
-    monkeypatch.setattr(exact, "ROWS", 1000)
+    monkeypatch.setattr(exact, "LEAST", 1000)
     for one, other in zip(whole, exact.top(made, queries, 10), strict=True):
         np.testing.assert_array_equal(one.offsets, other.offsets)
 
@@ -96,3 +96,17 @@ def test_a_block_has_places_among_the_rows_of_all_shards(tmp_path):
 def test_no_shards_no_hits():
     (found,) = exact.top([], np.ones((1, DIM), np.float32), 3)
     assert len(found.offsets) == len(found.cosines) == len(found.shards) == 0
+
+
+def test_a_list_longer_than_a_piece():
+    random = np.random.default_rng(5)
+    rows, asked = (random.integers(-3, 4, (count, 8)).astype(np.float32) for count in (9_000, 3))
+    scores = asked @ rows.T
+    scores[:, ::7] = -np.inf
+    places, cosines = exact.block([rows[:2_500], rows[2_500:]], asked, 3_000, np.arange(0, 9_000, 7))
+    assert (places == np.argsort(-scores, axis=1, kind="stable")[:, :3_000]).all()
+    assert (cosines == np.take_along_axis(scores, places, axis=1)).all()
+
+
+def test_no_question_has_no_answer():
+    assert exact.top([], np.empty((0, 4), np.float32), 3) == []

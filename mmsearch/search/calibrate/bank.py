@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmsearch.embedding import encode
+from mmsearch.search.calibrate.yardstick import RECIPE
 from mmsearch.search.lexical.language import STOP
 from mmsearch.store.backgrounds import Bank
 from mmsearch.types import Modality, Role
@@ -30,10 +31,10 @@ LONGEST = 3  # words of a short question
 
 
 def name() -> str:
-    """Of the bank; changes with its questions."""
+    """Of the bank; changes with its questions, and with what is kept of what they find."""
     from mmsearch.captions import own_version
 
-    return f"made-{own_version()}-{QUESTIONS}-{LONGEST}"
+    return f"made-{own_version()}-{QUESTIONS}-{LONGEST}-{RECIPE}"
 
 
 def questions() -> list[str]:

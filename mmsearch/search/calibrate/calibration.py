@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from mmsearch.search.calibrate.scale import CUTS, OTHERS, Background, Scale
+from mmsearch.search.calibrate.scale import CUTS, OTHERS, PLAIN, WORD, Background, Cut, Scale
 from mmsearch.search.calibrate.tail import LEAST, Tail
 from mmsearch.search.calibrate.yardstick import Yardstick, agreement
 from mmsearch.store.backgrounds import bank, read
@@ -35,14 +35,14 @@ class Calibration:
 
     Attributes:
         lane: of the answers.
-        cut: the confidence that the best answer must reach.
+        cut: that applies.
         plain: of the best centred cosines of unrelated questions.
         judged: of the same without what was to be expected of each.
         yardstick: tells what that is; None where nothing does.
     """
 
     lane: Lane
-    cut: float
+    cut: Cut
     plain: Tail
     judged: Tail
     yardstick: Yardstick | None = None
@@ -68,7 +68,7 @@ class Calibration:
         flat = np.concatenate([some for some in rows if len(some)])
         shared = self.yardstick.shared(vectors, flat, np.repeat(np.arange(len(rows)), counts))
         each = np.split(shared, np.cumsum(counts)[:-1])
-        return [float(agreement(some[None])[0]) if len(some) else 0.0 for some in each]
+        return [float(agreement(some[None], self.lane.live)[0]) for some in each]
 
 
 class Calibrations:
@@ -104,20 +104,20 @@ class Calibrations:
             return None
         if kept.asked != Modality.TEXT:
             tail = Tail.fit(kept.best[:, 0])
-            return Calibration(lane, OTHERS[Modality(kept.asked)], tail, tail)
+            return Calibration(lane, Cut(OTHERS[Modality(kept.asked)]), tail, tail)
         found = bank(view.query, space.name, space.version)
         if found is None or found.name != kept.bank or found.vectors.shape != (2 * len(kept.best), space.dim):
             return None
         questions, words = np.split(found.vectors.astype(np.float32), 2)
         centred = kept.best[:, 0] - questions @ lane.mean
         plain, known = Tail.fit(centred), self._yardstick(questions, words, kept.bank, target, space)
-        cut = 0.0 if is_fit(space.name) else CUTS[target]  # a fit may know words that made questions have nothing of
-        if known is None:
-            return Calibration(lane, cut, plain, plain)
+        if is_fit(space.name):  # it may know words that made questions have nothing of
+            return Calibration(lane, Cut(0.0), plain, plain)
+        if known is None or (len(known[0].exemplars) > 0) != (kept.shared is not None):
+            return Calibration(lane, Cut(PLAIN[target]), plain, plain)
         yardstick, expected = known
-        if len(yardstick.exemplars) and kept.shared is None:
-            return Calibration(lane, cut, plain, plain)
-        shared = 0.0 if kept.shared is None else agreement(kept.shared)
+        shared = 0.0 if kept.shared is None else agreement(kept.shared, kept.shared.shape[1])
+        cut = Cut(CUTS[target], WORD)
         return Calibration(lane, cut, plain, Tail.fit(centred - expected + shared), yardstick)
 
     def _yardstick(

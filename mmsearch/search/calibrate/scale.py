@@ -19,7 +19,21 @@ ENOUGH = 100  # rows; among fewer everything is shown, however little it looks l
 # The confidence that the best answer must reach: of texts that ask, by what they find; of others, by what asks.
 CUTS = {Modality.IMAGE: 0.36, Modality.TEXT: 0.6, Modality.AUDIO: 0.65}
 WORD = 0.1  # of a text that is a single word, whatever it finds
+PLAIN = {Modality.IMAGE: 0.25, Modality.TEXT: 0.7, Modality.AUDIO: 0.7}  # without a yardstick; not measured
 OTHERS = {Modality.IMAGE: 0.7, Modality.AUDIO: 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The confidence that the best answer must reach.
+
+    Attributes:
+        question: to whatever is asked.
+        word: to a text that is a single word.
+    """
+
+    question: float
+    word: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +44,13 @@ class Background:
         plain: of their best centred cosines.
         judged: of the same without what was to be expected of each question.
         expected: of this question.
-        cut: the confidence that the best answer must reach.
+        cut: that applies.
     """
 
     plain: Tail
     judged: Tail
     expected: float
-    cut: float
+    cut: Cut
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +143,7 @@ class Scales:
         rows = sum(scale.rows for scale in self.by_modality.values())
         if not len(candidates) or not self.known or rows < ENOUGH:
             return None
-        cuts = {one: scale.background.cut for one, scale in self.by_modality.items() if scale.background is not None}
-        if is_word:
-            cuts = {one: min(value, WORD) for one, value in cuts.items()}
+        known = {one: scale.background.cut for one, scale in self.by_modality.items() if scale.background is not None}
+        cuts = {one: cut.word if is_word else cut.question for one, cut in known.items()}
         reached = confidences >= np.array([cuts[modality] for modality in candidates.modalities])
         return None if reached.any() else float(confidences.max())

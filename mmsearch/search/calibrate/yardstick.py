@@ -17,7 +17,8 @@ AGREEMENT = 0.75  # of the classes that a question and what it finds share
 CLEARNESS = 2.0
 FAMILIARITY = 2.0
 FAMILIARITY_ALONE = 1.0  # where there are no classes
-ROWS, EXEMPLARS, WORDS = 20, 20, 10  # that are looked at, the nearest
+FIRST_ROWS, EXEMPLARS, WORDS = 20, 20, 10  # that are looked at, the nearest
+RECIPE = 1  # raised whenever rows share something else with questions
 TEXT_TEMPERATURE, ROW_TEMPERATURE = 0.1, 0.06  # of cosines to exemplars
 
 
@@ -81,13 +82,15 @@ class Yardstick:
         return near
 
 
-def agreement(shared: FloatArray) -> FloatArray:
+def agreement(shared: FloatArray, rows: int) -> FloatArray:
     """What is added to a cosine `(q,)` for what the first rows share with their question `(q, n)`, best first.
 
-    A row counts by its reciprocal rank.
+    A row counts by its reciprocal rank; of `rows`, as many as can be found without a filter, those that are missing
+    share nothing.
     """
-    shares = 1 / np.arange(1, min(ROWS, shared.shape[1]) + 1)
-    return np.asarray(AGREEMENT * (shared[:, :ROWS] @ (shares / shares.sum())), np.float32)
+    shares = 1 / np.arange(1, min(FIRST_ROWS, rows) + 1)
+    first = shared[:, : len(shares)]
+    return np.asarray(AGREEMENT * (first @ shares[: first.shape[1]]) / shares.sum(), np.float32)
 
 
 def _first(likeness: FloatArray, few: int) -> FloatArray:

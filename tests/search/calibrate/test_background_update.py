@@ -137,3 +137,14 @@ def test_other_questions_begin_anew(index, monkeypatch):
     index.add_vectors(rows(1, 16), modality="image")
     found = kept(index)["text", "image"]
     assert (found.bank, len(found.best), found.best.max() < 0.9) == (name(), QUESTIONS, True)
+
+
+def test_a_damaged_bank_or_background_is_made_again(index):
+    index.add_vectors(rows(100, 17), modality="image")
+    before = kept(index)["text", "image"]
+    for damage in ("UPDATE banks SET vectors = substr(vectors, 1, 100 * 4 * dim)", "UPDATE backgrounds SET width = 10"):
+        with index._store.writer() as writer:
+            writer._alter(lambda sql, damage=damage: sql(damage))
+        index.add_vectors(rows(1, 18), modality="text")
+        assert kept(index)["text", "image"].best.shape == before.best.shape == (QUESTIONS, 20)
+        assert len(bank(index)) == QUESTIONS

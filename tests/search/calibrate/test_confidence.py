@@ -12,6 +12,8 @@ from mmsearch import Query, Record
 from mmsearch.encoders import registry
 from mmsearch.encoders.fake import COLOURS
 from mmsearch.errors import QueryError
+from mmsearch.search.calibrate.scale import CUTS, WORD
+from mmsearch.search.lexical.language import STOP
 from mmsearch.types import Modality, Space
 
 WORDS = [f"{a}{b}{c}" for a in "bcdfg" for b in "aeiou" for c in "mnprst"]
@@ -44,7 +46,7 @@ def test_a_good_answer_has_a_high_confidence_and_falls(large):
     assert "unmatched" not in hits.query
 
 
-def test_nonsense_finds_nothing_and_says_so(large):
+def test_nonsense_is_not_taken_for_sure_and_an_empty_answer_says_so(large):
     """To the fake model no word but the names of colours has anything to do with a picture."""
     draw, answered, sure = np.random.default_rng(1), 0, 0
     for _ in range(40):
@@ -57,8 +59,28 @@ def test_nonsense_finds_nothing_and_says_so(large):
         if not hits:
             assert hits.query["unmatched"] == pytest.approx(nearest[0].confidence, abs=1e-4)
     assert sure <= 8  # 4 of 40, and three times its deviation
-    assert sure < answered < 30
+    assert sure < answered < 24
     assert all(large.search(colour, target="image") for colour in list(COLOURS)[:5])
+
+
+def test_a_filter_does_not_raise_a_confidence(large):
+    for colour in list(COLOURS)[:5]:
+        best = large.search(colour, target="image", k=1, min_confidence=0)[0]
+        alone = large.search(colour, target="image", where=f"id = '{best.id}'", min_confidence=0)[0]
+        assert alone.id == best.id
+        assert alone.confidence <= best.confidence
+
+
+def test_to_a_single_word_a_lower_cut_applies(large):
+    """To the fake model each word that it does not know is as far from pictures as any other."""
+    answered = []
+    for word in set(WORDS) - STOP:
+        (nearest,) = large.search(word, target="image", k=1, min_confidence=0)
+        if WORD < nearest.confidence < CUTS[Modality.IMAGE]:
+            answered.append(len(large.search(word, target="image", k=1)) == 1)
+        if nearest.confidence < WORD:
+            assert not large.search(word, target="image", k=1)
+    assert answered and all(answered)
 
 
 def test_what_is_there_word_for_word_is_shown(large):

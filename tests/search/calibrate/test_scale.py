@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmsearch.search.calibrate.scale import ENOUGH, WORD, Background, Scale, Scales
+from mmsearch.search.calibrate.scale import ENOUGH, WORD, Background, Cut, Scale, Scales
 from mmsearch.search.calibrate.tail import Tail
 from mmsearch.search.candidates import Candidates
 from mmsearch.types import Modality
@@ -15,7 +15,7 @@ TEXTS = Tail.fit(draw.normal(0.3, 0.05, 256))
 
 def scales(image=IMAGES, text=TEXTS, rows=ENOUGH, expected=0.0):
     def scale(centre, tail):
-        return Scale(centre, rows, None if tail is None else Background(tail, tail, expected, 0.9))
+        return Scale(centre, rows, None if tail is None else Background(tail, tail, expected, Cut(0.9, WORD)))
 
     return Scales({IMAGE: scale(0.1, image), TEXT: scale(-0.1, text)})
 

@@ -5,7 +5,7 @@ import pytest
 
 from mmsearch.captions import own_bank
 from mmsearch.search.calibrate.bank import LONGEST, QUESTIONS, questions
-from mmsearch.search.calibrate.yardstick import AGREEMENT, FAMILIARITY_ALONE, ROWS, WORDS, Yardstick, agreement
+from mmsearch.search.calibrate.yardstick import AGREEMENT, FAMILIARITY_ALONE, FIRST_ROWS, WORDS, Yardstick, agreement
 from mmsearch.search.lexical.language import STOP
 
 AXES = np.eye(64, dtype=np.float32)
@@ -44,17 +44,19 @@ def test_question_and_row_share_classes_however_near_they_are():
     assert other < 0.3
     assert high > 0.9
     assert max(low, nearest) < 0.6
-    assert agreement(np.array([[high, low]])) == pytest.approx([AGREEMENT * (high + low / 2) / 1.5])
+    assert agreement(np.array([[high, low]]), 2) == pytest.approx([AGREEMENT * (high + low / 2) / 1.5])
 
 
 def test_a_single_row_that_agrees_counts_and_rows_far_down_do_not():
     one, last, beyond = np.zeros((3, 40), np.float32)
-    one[0] = last[ROWS - 1] = beyond[ROWS] = 1
-    first, small, none = agreement(np.array([one, last, beyond]))
+    one[0] = last[FIRST_ROWS - 1] = beyond[FIRST_ROWS] = 1
+    first, small, none = agreement(np.array([one, last, beyond]), 40)
     assert first > 0.25 * AGREEMENT
-    assert first == pytest.approx(ROWS * small)
+    assert first == pytest.approx(FIRST_ROWS * small)
     assert none == 0
-    assert agreement(np.ones((1, 3), np.float32)) == pytest.approx(AGREEMENT)  # an index of three rows
+    three = np.ones((1, 3), np.float32)
+    assert agreement(three, 3) == pytest.approx(AGREEMENT)  # an index of three rows
+    assert agreement(three, 40) < 0.6 * AGREEMENT  # a filter that leaves three
 
 
 def test_each_caption_is_asked_and_its_first_words():
