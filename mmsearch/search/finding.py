@@ -231,5 +231,8 @@ def fetch(lane: Lane, k: int) -> int:
 
 def _rows(snapshot: Snapshot, found: exact.Found, most: int) -> NDArray[Any]:
     """The first rows that were found `(n, dim)`."""
-    shards, offsets = found.shards[:most].tolist(), found.offsets[:most].tolist()
-    return np.array([snapshot.by_id[shard].scattered[offset] for shard, offset in zip(shards, offsets, strict=True)])
+    shards, offsets = found.shards[:most], found.offsets[:most]
+    if not len(shards) or (shards == shards[0]).all():  # which is usual, and quick
+        return snapshot.by_id[shards[0]].scattered[offsets] if len(shards) else np.empty((0, 0))
+    places = zip(shards.tolist(), offsets.tolist(), strict=True)
+    return np.array([snapshot.by_id[shard].scattered[offset] for shard, offset in places])

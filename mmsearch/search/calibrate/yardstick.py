@@ -70,15 +70,16 @@ class Yardstick:
             `(n,)` float32: the cosine of their distributions over the exemplars.
         """
         seen, asked = self._classes(rows.astype(np.float32), ROW_TEMPERATURE), self._classes(vectors, TEXT_TEMPERATURE)
-        found: FloatArray = np.einsum("nc,nc->n", seen, asked[owners])
+        found: FloatArray = np.einsum("cn,cn->n", seen, asked[:, owners])
         return found
 
     def _classes(self, vectors: FloatArray, temperature: float) -> FloatArray:
-        near = vectors @ self.exemplars.T
-        near -= near.max(axis=1, keepdims=True)
+        """Distributions `(c, n)` of vectors `(n, dim)`, of unit norm; a column each, as the product is faster so."""
+        near = self.exemplars @ vectors.T
+        near -= near.max(axis=0)
         near /= temperature
         np.exp(near, out=near)
-        near /= np.linalg.norm(near, axis=1, keepdims=True)
+        near /= np.sqrt(np.einsum("cn,cn->n", near, near))
         return near
 
 
