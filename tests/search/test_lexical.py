@@ -8,7 +8,7 @@ import mmsearch
 from mmsearch import Record
 from mmsearch.errors import QueryError
 from mmsearch.search import fuse
-from mmsearch.search.lexical import bm25
+from mmsearch.search.lexical import bm25, lists
 from mmsearch.search.lexical.bm25 import matches
 from mmsearch.search.lexical.frequencies import Frequencies
 from mmsearch.search.lexical.language import Term, parse
@@ -265,3 +265,12 @@ def test_what_is_folded_does_not_come_back_through_words(index, tmp_path):
     assert len(folded) == 1
     assert not folded & {hit.id for hit in hits}
     assert hits[0].path.name.startswith("sunset")
+
+
+@pytest.mark.parametrize(("select", "given"), [(lists._NEAR, 2), (lists._THESE, 2), (bm25._OWN, 1)])
+def test_what_is_asked_for_leads_however_many_rows_there_are(index, select, given):
+    """SQLite began with all rows of all shards where it was free to, and went through all that is asked for with each."""
+    index.add_vectors(np.random.default_rng(0).standard_normal((2_000, 64)), modality="image")
+    with index.hold() as view:
+        (first, *_) = view.query(f"EXPLAIN QUERY PLAN {select}", ("[1, 2, 3]",) * given)
+    assert first[3].startswith("SCAN j ")

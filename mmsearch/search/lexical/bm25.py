@@ -39,7 +39,7 @@ OWN = 64  # segments of an item at most that are scored because its name was fou
 _SCORE = {SEGMENTS: f"bm25({SEGMENTS})", ITEMS: f"bm25({ITEMS}, {NAME}, {METADATA})"}
 _LISTED = "(SELECT value FROM json_each(?))"
 _OWN = (
-    "SELECT s.id FROM json_each(?) j JOIN segments s ON s.id IN "
+    "SELECT s.id FROM json_each(?) j CROSS JOIN segments s ON s.id IN "
     f"(SELECT id FROM segments WHERE item_id = j.value AND excerpt IS NOT NULL LIMIT {OWN})"
 )
 

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 FIRST = 256  # segments of an item at most that are compared with the question where none of them has the words
 
+# CROSS JOIN: from left to right. SQLite may well begin with all rows of the shards otherwise, for each of all items.
 _NEAR = (
-    'SELECT s.item_id, s.id, r.shard_id, r."offset" FROM json_each(?1) j JOIN segments s ON s.id IN '
-    f"(SELECT id FROM segments WHERE item_id = j.value LIMIT {FIRST}) JOIN rows r ON r.segment_id = s.id "
+    'SELECT s.item_id, s.id, r.shard_id, r."offset" FROM json_each(?1) j CROSS JOIN segments s ON s.id IN '
+    f"(SELECT id FROM segments WHERE item_id = j.value LIMIT {FIRST}) CROSS JOIN rows r ON r.segment_id = s.id "
     "WHERE r.shard_id IN (SELECT value FROM json_each(?2))"
 )
 _THESE = (
-    'SELECT s.item_id, s.id, r.shard_id, r."offset" FROM json_each(?1) j JOIN segments s ON s.id = j.value '
-    "JOIN rows r ON r.segment_id = s.id WHERE r.shard_id IN (SELECT value FROM json_each(?2))"
+    'SELECT s.item_id, s.id, r.shard_id, r."offset" FROM json_each(?1) j CROSS JOIN segments s ON s.id = j.value '
+    "CROSS JOIN rows r ON r.segment_id = s.id WHERE r.shard_id IN (SELECT value FROM json_each(?2))"
 )
 
 
