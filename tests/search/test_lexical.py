@@ -269,7 +269,7 @@ def test_what_is_folded_does_not_come_back_through_words(index, tmp_path):
 
 @pytest.mark.parametrize(("select", "given"), [(lists._NEAR, 2), (lists._THESE, 2), (bm25._OWN, 1)])
 def test_what_is_asked_for_leads_however_many_rows_there_are(index, select, given):
-    """SQLite began with all rows of all shards where it was free to, and went through all that is asked for with each."""
+    """Free to choose, SQLite began with all rows of all shards, and went through all that is asked for with each."""
     index.add_vectors(np.random.default_rng(0).standard_normal((2_000, 64)), modality="image")
     with index.hold() as view:
         (first, *_) = view.query(f"EXPLAIN QUERY PLAN {select}", ("[1, 2, 3]",) * given)
