@@ -1,4 +1,4 @@
-"""`mmsearch search --min-confidence`, and the answer to nonsense."""
+"""`mmsearch search --min-confidence`, and the answer to what is not there."""
 
 import json
 
@@ -13,7 +13,7 @@ from mmsearch.cli.app import app
 from mmsearch.encoders.fake import COLOURS
 from mmsearch.errors import QueryError
 
-NONSENSE = "qwertzui yxcvbnm"
+ABSENT = "purple brown orange"  # colours that no picture has
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def test_confidence_is_a_column_of_its_own(folder):
     assert 0.5 < float(first[1]) < 1
 
 
-def test_the_answer_to_nonsense_says_that_nothing_matches(folder):
-    done = run(folder, NONSENSE)
+def test_the_answer_to_what_is_not_there_says_that_nothing_matches(folder):
+    done = run(folder, ABSENT)
     assert "nothing found" in done.stdout
     assert "nothing matches well" in done.stderr
     assert "--min-confidence 0" in done.stderr
-    shown = run(folder, NONSENSE, "--min-confidence", "0")
+    shown = run(folder, ABSENT, "--min-confidence", "0")
     assert "nothing matches well" not in shown.stderr
     assert len(shown.stdout.splitlines()) > 10
 
@@ -56,7 +56,7 @@ def test_the_answer_to_nonsense_says_that_nothing_matches(folder):
 def test_in_json(folder):
     found = json.loads(run(folder, "red", "--json").stdout)
     assert found["hits"][0]["confidence"] > 0.5
-    nothing = json.loads(run(folder, NONSENSE, "--json").stdout)
+    nothing = json.loads(run(folder, ABSENT, "--json").stdout)
     assert nothing["hits"] == []
     assert 0 <= nothing["query"]["unmatched"] < 0.5
     some = json.loads(run(folder, "red", "--json", "--min-confidence", "0.5").stdout)
@@ -64,7 +64,7 @@ def test_in_json(folder):
 
 
 def test_a_run_for_evaluation_is_whole(folder, tmp_path):
-    (tmp_path / "questions.txt").write_text(f"red\n{NONSENSE}\n")
+    (tmp_path / "questions.txt").write_text(f"red\n{ABSENT}\n")
     done = run(folder, "--file", str(tmp_path / "questions.txt"), "--trec", "all")
     assert done.exit_code == 0, done.output
     assert len(done.stdout.splitlines()) == 20
