@@ -34,6 +34,7 @@ MIGRATION: Final = (
     "PRIMARY KEY (asked, target, space, version)) WITHOUT ROWID",
 )
 MIGRATION_WIDER: Final = (  # derived: dropped, and made again by the next change
+    "ALTER TABLE backgrounds ADD COLUMN width INTEGER",  # fails if it is there already
     "DROP TABLE backgrounds",
     "CREATE TABLE backgrounds (asked TEXT NOT NULL, target TEXT NOT NULL, space TEXT NOT NULL, version TEXT NOT NULL, "
     "bank TEXT NOT NULL, covered TEXT NOT NULL, width INTEGER NOT NULL, best BLOB NOT NULL, shared BLOB, "
@@ -76,7 +77,7 @@ class Background:
         covered: rows that were compared, by shard id.
         best: `(b, width)` float32, for each question the best cosines, or what stands for them, the best one first.
         shared: `(b, width)` float32, how much each of these rows and the question have of the same classes; None where
-            that is not known.
+            that is not known. Kept as float16.
     """
 
     asked: str
@@ -128,7 +129,7 @@ def keep(sql: Callable[..., Any], banks: Sequence[Bank], found: Sequence[Backgro
             (
                 background.asked, background.target, background.space, background.version, background.bank,
                 json.dumps(dict(background.covered)), best.shape[1], np.ascontiguousarray(best, np.float32).tobytes(),
-                None if shared is None else np.ascontiguousarray(shared, np.float32).tobytes(),
+                None if shared is None else np.ascontiguousarray(shared, np.float16).tobytes(),
             ),
         )  # fmt: skip
     for table in ("banks", "backgrounds"):
@@ -172,8 +173,8 @@ def _is_bank(dim: object, vectors: object) -> bool:
 def _background(row: Sequence[Any]) -> Background | None:
     """A row of the catalog; None if it cannot be read."""
     asked, target, space, version, name, text, width, best, shared = row
-    covered, scores = _covered(text), _scores(best, width)
-    shares = None if shared is None else _scores(shared, width)
+    covered, scores = _covered(text), _scores(best, width, np.float32)
+    shares = None if shared is None else _scores(shared, width, np.float16)
     if covered is None or scores is None or {asked, target} - set(Modality):
         return None
     if shared is not None and (shares is None or shares.shape != scores.shape):
@@ -181,10 +182,12 @@ def _background(row: Sequence[Any]) -> Background | None:
     return Background(asked, target, space, version, name, covered, scores, shares)
 
 
-def _scores(blob: object, width: object) -> FloatArray | None:
-    if not isinstance(width, int) or width < 1 or not isinstance(blob, bytes) or not blob or len(blob) % (4 * width):
+def _scores(blob: object, width: object, kept: type[np.floating[Any]]) -> FloatArray | None:
+    if not isinstance(width, int) or width < 1 or not isinstance(blob, bytes) or not blob:
         return None
-    scores = np.frombuffer(blob, np.float32).reshape(-1, width)
+    if len(blob) % (np.dtype(kept).itemsize * width):
+        return None
+    scores = np.frombuffer(blob, kept).reshape(-1, width).astype(np.float32)
     return scores if np.isfinite(scores).all() else None
 
 

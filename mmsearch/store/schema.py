@@ -228,7 +228,8 @@ banks = Table(
 )
 
 # How well the questions of a bank score on answers of the modality `target`: `best`, `(b, width)` float32, on the rows
-# that are `covered`, a JSON object of numbers of rows by shard; `shared`, as large, is what they share in classes.
+# that are `covered`, a JSON object of numbers of rows by shard; `shared`, as many float16, is what they share in
+# classes.
 backgrounds = Table(
     "backgrounds",
     metadata,

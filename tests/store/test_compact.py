@@ -134,7 +134,7 @@ def test_nine_tenths_less_is_at_most_fifteen_percent(tmp_path, monkeypatch):
     monkeypatch.setattr(shard, "SHARD_ROWS", 1000)
     monkeypatch.setattr(shard, "BLOCK_BYTES", 65536)
     folder, random_ = tmp_path / "index", np.random.default_rng(0)
-    rows = random_.standard_normal((10_000, DIM)).astype(np.float32)
+    rows = random_.standard_normal((12_000, DIM)).astype(np.float32)
     with mmsearch.open(folder, model="fake") as index:
         index.add_items(
             Record(id=str(n), vectors={"image": row}, metadata={"n": n, "text": "some words " * 5})
@@ -142,8 +142,8 @@ def test_nine_tenths_less_is_at_most_fifteen_percent(tmp_path, monkeypatch):
         )
     before = size(folder)
     with mmsearch.open(folder, create=False) as index:
-        kept = sorted(random_.permutation(10_000)[:1000].tolist())
-        index.remove(ids=sorted({str(n) for n in range(10_000)} - {str(n) for n in kept}))
+        kept = sorted(random_.permutation(12_000)[:1200].tolist())
+        index.remove(ids=sorted({str(n) for n in range(12_000)} - {str(n) for n in kept}))
 
         def answers():
             found = [index.search(vector=rows[n], k=5, target="image") for n in kept[::10]]

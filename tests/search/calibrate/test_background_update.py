@@ -40,7 +40,7 @@ def test_made_questions_have_the_best_cosine_of_all_rows(index):
     first = np.argsort(-(bank(index) @ pictures.T), axis=1)[:, :20]
     owners = np.repeat(np.arange(QUESTIONS), 20)
     shared = Yardstick(exemplars, bank(index)).shared(bank(index), pictures[first.ravel()], owners)
-    assert found.shared.ravel() == pytest.approx(shared, abs=1e-5)
+    assert found.shared.ravel() == pytest.approx(shared, abs=1e-3)
     assert np.ptp(found.shared) > 0.1
     index.add_vectors(rows(50, 1), modality="text")
     text = kept(index)["text", "text"]
@@ -61,7 +61,7 @@ def test_what_is_added_by_and_by_gives_the_same_as_at_once(index, monkeypatch, t
     assert found.best == pytest.approx(best(bank(index), all_rows), abs=1e-6)
     with mmsearch.open(at_once, model="fake") as other:
         other.add_vectors(all_rows, modality="image")
-        assert found.shared == pytest.approx(kept(other)["text", "image"].shared, abs=1e-5)
+        assert found.shared == pytest.approx(kept(other)["text", "image"].shared, abs=2e-3)
 
 
 def test_a_few_new_rows_wait_for_more(index):
