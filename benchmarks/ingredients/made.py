@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from zlib import crc32
 
 import numpy as np
 
@@ -36,7 +37,10 @@ def _texts() -> np.ndarray:
 
 
 class MadeEncoder:
-    """Looks texts up by their number; pictures have vectors already."""
+    """Looks texts up by their number, others (those that confidence is measured with) get one of the same vectors.
+
+    Pictures have vectors already.
+    """
 
     name = NAME
     version = "1"
@@ -45,7 +49,8 @@ class MadeEncoder:
 
     def encode(self, batch: Batch, role: Role) -> np.ndarray:
         """Vectors `(n, 512)` float32."""
-        return _texts()[[int(str(content).split()[-1]) % TEXTS for content in batch.contents]]
+        numbers = {text: number for number, text in enumerate(texts())}
+        return _texts()[[numbers.get(str(one), crc32(str(one).encode()) % TEXTS) for one in batch.contents]]
 
 
 class MadeHead:
