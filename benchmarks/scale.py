@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/scale.py --folder /big/disk/growth [--rows 1000000] [--only opening approximate exactly inserting]
+    python benchmarks/scale.py --folder /big/disk/growth [--rows 1000000] [--only opening ... proven]
 
 The folder is that of `growth.py`; the size is built there if it is not. What changes the index is done to a copy.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reference import RESULTS, limit_threads, machine
 
-PARTS = ("opening", "approximate", "exactly", "inserting")
+PARTS = ("opening", "approximate", "exactly", "inserting", "proven")
 
 
 def main(rows: int, folder: Path, only: Sequence[str]) -> bool:

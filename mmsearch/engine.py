@@ -595,9 +595,10 @@ class Index:
         Args:
             memory: bytes that they may take; None for no limit.
             recall: recall@10 against exact search that each direction must keep; .95 by default. One for which nothing
-                faster keeps it goes on being searched exactly.
-            structure: `exact`, `hnsw`, `pq` or `rabitq` for everything, or for GPUs `ivfpq` or `cagra`, instead of what
-                fits the number of vectors.
+                faster keeps it goes on being searched exactly. With 1 all answers stay exact, and codes of 8 bits a
+                number, every one of which is compared, spare most of the vectors.
+            structure: `exact`, `sq8`, `hnsw`, `pq` or `rabitq` for everything, or for GPUs `ivfpq` or `cagra`, instead
+                of what fits the number of vectors.
             texts: questions as they will be asked; made captions or stored texts otherwise.
             wait: seconds to wait for another writer.
             progress: told what is being done, how much of it is done, and of how much.

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from ingredients import growing, vectors
-from ingredients.made import DIM
+from ingredients.made import DIM, texts
 
 K, BATCH, THREADS = growing.K, 256, 2
 
@@ -187,6 +187,46 @@ def exactly(index, rows: int) -> Iterator[Compared]:
         yield Compared(
             "exact, vector to hits", ours, f"reading these bytes, {THREADS} threads", theirs, 1 / 0.65, note=note
         )
+
+
+def proven(index, rows: int) -> Iterator[Compared]:
+    """Exact search by codes, which must find what exact search finds, beside FAISS flat and its codes alone."""
+    import faiss
+
+    some, flat = growing.questions()["text"], faiss.IndexFlatIP(DIM)
+    with growing.settled(index, (0, 0)):
+        right = [[hit.id for hit in _hits(index, one)] for one in some]
+    index.optimize(structure="sq8", texts=texts())
+    (standing,) = index._store.snapshot().structures
+    assert all(setting.effort for setting in standing.settings.values()), "exact search was as fast"
+    wrong = sum([hit.id for hit in _hits(index, one)] != ids for one, ids in zip(some, right, strict=True))
+    for shard in index._store.snapshot().shards:
+        if shard.group.kind == "vectors":
+            flat.add(np.ascontiguousarray(shard.matrix))
+    codes = index.searcher.nearest.structure(standing).index
+    mine, bare = count(), count()
+
+    def hits():
+        _hits(index, some[next(mine) % len(some)])
+
+    def call(searched):
+        def run():
+            faiss.omp_set_num_threads(1)
+            searched.search(some[next(bare) % len(some)][None], K)
+
+        return run
+
+    note = f"{wrong} of {len(some)} answers differ from exact search's"
+    for what, run, claim in (("FAISS flat, threads: 1", call(flat), 0.6), ("FAISS SQ8, not exact", call(codes), None)):
+        ours, theirs = in_turns(hits, run, 10)
+        yield Compared("exact by codes, vector to hits", ours, what, theirs, claim, note=note)
+    with pinned():
+        ours, theirs = in_turns(hits, call(flat), 10)
+    yield Compared("exact by codes, on one core", ours, "FAISS flat, threads: 1", theirs, note=note)
+
+
+def _hits(index, question: np.ndarray):
+    return index.search(vector=question, target="image", k=K, rerank="none")
 
 
 def inserting(index, rows: int) -> Iterator[Compared]:

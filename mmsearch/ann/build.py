@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.ann import on_gpu
+from mmsearch.ann import on_gpu, scan
 from mmsearch.ann.centroids import centroids
 from mmsearch.ann.library import faiss
-from mmsearch.ann.recipe import GPU_KINDS, GRAPH_LISTS
-from mmsearch.ann.structure import THREADS, Structure
+from mmsearch.ann.load import asked
+from mmsearch.ann.recipe import GPU_KINDS, GRAPH_LISTS, PROVEN
+from mmsearch.ann.structure import THREADS
 from mmsearch.errors import StoreError
 from mmsearch.store.shard import sync_folder
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mmsearch.ann.gpu import Card
     from mmsearch.ann.recipe import Recipe
+    from mmsearch.ann.structure import Structure
     from mmsearch.store.snapshot import Shard
     from mmsearch.types import FloatArray
 
@@ -81,17 +83,16 @@ def build(
     """
     start = time.perf_counter()
     faiss().omp_set_num_threads(THREADS)
-    sample = _sample(shards, min(max(LEAST_SAMPLED, SAMPLED * recipe.lists), MOST_SAMPLED))
     parts = _parts(shards, progress)
     if recipe.kind in GPU_KINDS:
-        index = on_gpu.build(recipe, card, sample, parts, sum(shard.rows for shard in shards))
+        index = on_gpu.build(recipe, card, _sample(shards, recipe), parts, sum(shard.rows for shard in shards))
     else:
-        index = _trained(recipe, sample)
-        del sample
+        proves = recipe.kind == PROVEN
+        index = scan.empty(recipe.dim, _parts(shards)) if proves else _trained(recipe, _sample(shards, recipe))
         for rows in parts:
             index.add(rows)
     size, crc = _written(index, path)
-    return Built(Structure(index, recipe), path, size, crc, time.perf_counter() - start)
+    return Built(asked(index, recipe), path, size, crc, time.perf_counter() - start)
 
 
 def _trained(recipe: Recipe, sample: FloatArray) -> Any:  # noqa: ANN401  (faiss.Index)
@@ -148,8 +149,9 @@ def _written(index: Any, path: Path) -> tuple[int, int]:  # noqa: ANN401  (faiss
     return size, crc
 
 
-def _sample(shards: Sequence[Shard], wanted: int) -> FloatArray:
-    """About `wanted` rows `(n, d)`, drawn evenly and by a fixed seed from all live ones."""
+def _sample(shards: Sequence[Shard], recipe: Recipe) -> FloatArray:
+    """Some rows `(n, d)` to train with, drawn evenly and by a fixed seed from all live ones."""
+    wanted = min(max(LEAST_SAMPLED, SAMPLED * recipe.lists), MOST_SAMPLED)
     random = np.random.default_rng(SEED)
     share = min(1.0, wanted / max(1, sum(shard.live for shard in shards)))
     drawn = []
@@ -162,7 +164,7 @@ def _sample(shards: Sequence[Shard], wanted: int) -> FloatArray:
     return np.concatenate(drawn)
 
 
-def _parts(shards: Sequence[Shard], progress: Callable[[int, int], None] | None) -> Iterator[FloatArray]:
+def _parts(shards: Sequence[Shard], progress: Callable[[int, int], None] | None = None) -> Iterator[FloatArray]:
     total, done = sum(shard.rows for shard in shards), 0
     for shard in shards:
         for start in range(0, shard.rows, TOGETHER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -17,8 +18,9 @@ LARGE = 1 << 30  # bytes of a structure from which, without a limit, the smaller
 LINKS = 32  # of HNSW
 LEAST_ROWS = 16  # to train a quantiser of 16 values
 GRAPHS = ("hnsw", "cagra")
+PROVEN = "sq8"  # of which exact answers are proven
 GPU_KINDS = ("ivfpq", "cagra")  # asked on GPUs where there are some
-KINDS = ("exact", "hnsw", "pq", "rabitq", *GPU_KINDS)
+KINDS = ("exact", PROVEN, "hnsw", "pq", "rabitq", *GPU_KINDS)
 # FAISS's GPU kernels without cuVS take these: bytes of a code of `ivfpq`, and numbers that a byte stands for.
 CODES = (96, 64, 56, 48, 32, 28, 24, 20, 16, 12, 8, 4, 3, 2, 1)
 NUMBERS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
@@ -33,7 +35,8 @@ class Recipe:
         kind: `hnsw`: a graph (Malkov & Yashunin, 2018) over vectors of 8 bits a number. `pq`: inverted lists of product
             quantised codes, 4 bits for two numbers, scanned in registers (Jégou et al., 2011; André et al., 2015).
             `rabitq`: inverted lists of one bit a number (Gao & Long, 2024). `ivfpq`: inverted lists of codes of 8 bits.
-            `cagra`: a graph that a GPU builds and searches (Ootomo et al., 2024). `exact`: none.
+            `cagra`: a graph that a GPU builds and searches (Ootomo et al., 2024). `sq8`: codes of 8 bits a number, all
+            of them scanned, and exact answers (see `scan`). `exact`: none.
         dim: of the vectors.
         lists: inverted lists; 0 without them.
     """
@@ -47,8 +50,8 @@ class Recipe:
         """What FAISS calls it."""
         if self.kind == "hnsw":
             return f"HNSW{LINKS}_SQ8"
-        if self.kind == "cagra":
-            return "CAGRA"
+        if self.kind in ("cagra", PROVEN):
+            return self.kind.upper()
         if self.kind == "ivfpq":  # a GPU compares with all centroids
             return f"IVF{self.lists},PQ{code_bytes(self.dim)}x8np"
         coarse = f"IVF{self.lists}_HNSW{LINKS}" if self.lists >= GRAPH_LISTS else f"IVF{self.lists}"
@@ -58,6 +61,8 @@ class Recipe:
         """Resident bytes a vector of `rows`: codes, ids or links, and its share of the centroids."""
         if self.kind == "exact":
             return 0.0
+        if self.kind == PROVEN:
+            return float(self.dim)
         if self.kind == "hnsw":
             return self.dim + 8 * LINKS + 16.0
         if self.kind == "cagra":
@@ -77,7 +82,7 @@ class Recipe:
         Raises:
             ValueError: it did not.
         """
-        found = re.fullmatch(r"(hnsw|pq|rabitq|ivfpq|cagra):(\d+):(\d+)", text)
+        found = re.fullmatch(r"(sq8|hnsw|pq|rabitq|ivfpq|cagra):(\d+):(\d+)", text)
         if not found:
             raise ValueError(f"{text!r} is no recipe of a structure")
         return cls(found[1], int(found[2]), int(found[3]))
@@ -115,7 +120,9 @@ def code_bytes(dim: int) -> int:
     raise QueryError(f"ivfpq cannot divide {dim} dimensions among its codes: take pq or rabitq")
 
 
-def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None = None) -> Choice:
+def choose(
+    rows: int, dim: int, *, memory: int | None = None, kind: str | None = None, recall: float | None = None
+) -> Choice:
     """The structure for `rows` vectors.
 
     Args:
@@ -124,6 +131,7 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
         memory: bytes that it may take; None for no limit: then one that would be large is of the smaller kind, which
             is as good, and slower where questions are of another modality than the rows.
         kind: one of `KINDS`, if the user decides.
+        recall: that is asked for; 1 takes what proves its answers, if it fits into the memory.
 
     Raises:
         QueryError: there is no such kind, or nothing fits into the memory.
@@ -137,6 +145,11 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
         return Choice(Recipe("exact", dim), rows, f"fewer than {LEAST_ROWS} rows are too few to build anything of")
     if kind is not None:
         return Choice(_of(kind, rows, dim), rows, "asked for", forced=True)
+    if recall == 1:
+        proven = Recipe(PROVEN, dim)
+        if proven.bytes_per_vector(rows) * rows <= (memory or math.inf):
+            return Choice(proven, rows, "exact answers are asked for: this proves them")
+        return Choice(Recipe("exact", dim), rows, "exact answers are asked for, and codes do not fit into the memory")
     tried = [_of(one, rows, dim) for one in (("pq", "rabitq") if dim % 4 == 0 else ("rabitq",))]
     for recipe in tried:
         size = recipe.bytes_per_vector(rows) * rows
@@ -153,7 +166,7 @@ def choose(rows: int, dim: int, *, memory: int | None = None, kind: str | None =
 
 
 def _of(kind: str, rows: int, dim: int) -> Recipe:
-    if kind in GRAPHS:
+    if kind == PROVEN or kind in GRAPHS:
         return Recipe(kind, dim)
     if kind == "ivfpq":
         code_bytes(dim)

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.ann.library import faiss
-from mmsearch.ann.recipe import GRAPH_LISTS, GRAPHS, Recipe
-from mmsearch.errors import IndexDamaged
-from mmsearch.store.structures import damage
+from mmsearch.ann.recipe import GRAPH_LISTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
+    from mmsearch.ann.recipe import Recipe
     from mmsearch.types import FloatArray
 
 THREADS = os.cpu_count() or 1
@@ -46,7 +43,7 @@ class Structure:
         self.failed = ""  # a GPU can fail
         self.index = index
         self._faiss = faiss()
-        self._ivf = None if recipe.kind in GRAPHS else self._faiss.extract_index_ivf(index)
+        self._ivf = self._faiss.extract_index_ivf(index) if recipe.lists else None
         self._parameters: dict[int, Any] = {}  # by effort: making them takes longer than a short search
 
     @property
@@ -151,29 +148,3 @@ class Structure:
     def _centroids(self) -> FloatArray:
         """Of the lists `(lists, d)`."""
         return np.asarray(self._ivf.quantizer.reconstruct_n(0, self.widest), np.float32)  # type: ignore[union-attr]
-
-
-def load(path: Path, recipe: str, rows: int, size: int, crc: int) -> Structure:
-    """Load a structure, once its checksum has been found right: FAISS itself reads flipped bits without a word.
-
-    Raises:
-        IndexDamaged: the file is missing, or is not what was written.
-        MissingExtra: FAISS is not installed.
-    """
-    library = faiss()
-    wrong = damage(path, size, crc)
-    if wrong:
-        raise IndexDamaged(f"{wrong}: run `mmsearch optimize`")
-    try:
-        found = Structure(library.read_index(str(path)), Recipe.parse(recipe))
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise IndexDamaged(
-            f"the structure {path} cannot be read ({_first_line(error)}): run `mmsearch optimize`"
-        ) from error
-    if found.rows != rows:
-        raise IndexDamaged(f"the structure {path} holds {found.rows} rows of {rows}: run `mmsearch optimize`")
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

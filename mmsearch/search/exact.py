@@ -5,14 +5,12 @@ What an approximate structure proposes gets the same scores, see `nearest`.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mmsearch.search.best import Best, best
+from mmsearch.threads import THREADS, pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 SCORES = 2**21  # held at once (8 MB): they stay in the cache until the best of them are selected
 LEAST = 2**10  # rows that questions are compared with at once, at least
 TIMES = 4  # as many rows at once as are wanted, at least: lists are brought together once for each piece
-THREADS = min(8, os.cpu_count() or 1)
 PART_BYTES = 2**21  # a smaller part is not worth another thread
 FEW = 0.2  # a filter that leaves fewer rows than this share has them gathered instead of all scored
 GATHERED = 512  # rows gathered at once: they are still in the cache when they are compared
@@ -153,12 +150,6 @@ def _scan(matrix: NDArray[Any], query: FloatArray, rows: NDArray[np.int64] | Non
     for other in others:
         other.result()
     return scores
-
-
-@cache
-def pool() -> ThreadPoolExecutor:
-    """The threads that a search shares its work among."""
-    return ThreadPoolExecutor(THREADS, "mmsearch-scan")
 
 
 def _found(shard: Shard, offsets: NDArray[np.int64], cosines: FloatArray) -> Found:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.search.exact import Found, pool
+from mmsearch.search.exact import Found
+from mmsearch.threads import pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

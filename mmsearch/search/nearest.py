@@ -15,14 +15,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from mmsearch.ann.recipe import GPU_KINDS, GRAPHS, few, kind_of
+from mmsearch.ann.recipe import GPU_KINDS, GRAPHS, PROVEN, few, kind_of
 from mmsearch.errors import IndexDamaged, MissingExtra
-from mmsearch.search import exact, stretch
+from mmsearch.search import exact, proven, stretch
 from mmsearch.search.gathered import Gathered
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mmsearch.ann.gpu import Card
     from mmsearch.ann.on_gpu import OnGpu
     from mmsearch.ann.resident import Resident
+    from mmsearch.ann.scan import Scan
     from mmsearch.ann.structure import Allowed, Structure
     from mmsearch.search.exact import Found
     from mmsearch.search.stretch import Stretch
@@ -68,10 +69,20 @@ class Way:
     gathered: Gathered
     live: Allowed | None
 
+    @property
+    def proves(self) -> bool:
+        """Whether it finds what exact search does."""
+        return kind_of(self.standing.recipe) == PROVEN
+
     def find(self, queries: FloatArray, k: int, effort: int, fetch: int, only: Allowed | None = None) -> list[Found]:
-        """The best k, for each query `(q, d)`, of `fetch` rows that are proposed; `only` a filter leaves, or all."""
-        proposed = self.structure.propose(queries, fetch, effort, self.live if only is None else only)
-        return self.gathered.best(proposed, queries, k)
+        """The best k, for each query `(q, d)`, of `fetch` rows that are proposed; `only` a filter leaves, or all.
+
+        What a scan of codes finds are the best of all rows, however many it is asked to propose.
+        """
+        allowed = self.live if only is None else only
+        if self.proves:
+            return proven.best(cast("Scan", self.structure), self.gathered, queries, k, allowed)
+        return self.gathered.best(self.structure.propose(queries, fetch, effort, allowed), queries, k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,11 @@ class _Plan:
     ways: tuple[tuple[Way, int, int], ...]
     rest: tuple[Stretch, ...]
     live: int
+
+    def compares(self, questions: int) -> bool:
+        """Whether so many questions are compared with every row: where nothing is faster, or scans of codes are not."""
+        scans = all(way.proves for way, _, _ in self.ways)
+        return not self.ways or (scans and questions > proven.MOST)
 
 
 class Nearest:
@@ -130,7 +146,7 @@ class Nearest:
             return exact.top(shards, queries, k, allowed)
         self._count(len(queries))
         plan = self._plan(snapshot, shards, asked, k, filtered=allowed is not None)
-        if not plan.ways:
+        if plan.compares(len(queries)):
             return exact.top(shards, queries, k, allowed)
         return self._by_plan(snapshot, plan, shards, queries, k, allowed)
 
@@ -169,7 +185,7 @@ class Nearest:
         self._count(len(queries))
         firsts = np.cumsum([0] + [shard.rows for shard in shards])
         plan = self._plan(snapshot, shards, asked, k, filtered=False)
-        if plan.ways:
+        if not plan.compares(len(queries)):
             return _placed(self._by_plan(snapshot, plan, shards, queries, k), shards, firsts, min(k, firsts[-1]))
         dead = np.concatenate([first + shard.dead for shard, first in zip(shards, firsts, strict=False)])
         return exact.block([shard.matrix for shard in shards], queries, k, dead)
@@ -261,7 +277,7 @@ class Nearest:
     def _on_cpu(self, standing: Standing) -> Structure | None:
         with self._guard:
             if standing.id not in self._loaded:
-                from mmsearch.ann.structure import load
+                from mmsearch.ann.load import load
 
                 self._loaded[standing.id] = None
                 try:

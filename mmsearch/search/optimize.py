@@ -97,7 +97,7 @@ class Optimizer:
         groups = _groups(self._model, snapshot)
         total = sum(shard.live for _, _, shards in groups for shard in shards)
         choices = [
-            choose(live, shards[0].group.dim, memory=memory and memory * live // total, kind=kind)
+            choose(live, shards[0].group.dim, memory=memory and memory * live // total, kind=kind, recall=recall)
             for _, _, shards in groups
             for live in (sum(shard.live for shard in shards),)
         ]

@@ -5,8 +5,8 @@ import pytest
 
 from mmsearch.ann.build import _sample, build
 from mmsearch.ann.centroids import centroids
+from mmsearch.ann.load import load
 from mmsearch.ann.recipe import GRAPH_LISTS, Recipe
-from mmsearch.ann.structure import load
 from mmsearch.store.shard import Group
 from mmsearch.store.snapshot import Shard
 
@@ -34,7 +34,7 @@ def test_it_finds_what_is_near_and_can_be_read_again(kind, tmp_path):
     recipe = Recipe(kind, DIM, GRAPH_LISTS)
     made = build(shards, recipe, tmp_path / "1.ann", lambda done, total: told.append((done, total)))
     assert told[-1] == (ROWS, ROWS) and made.structure.rows == ROWS and made.structure.widest == GRAPH_LISTS
-    ours = centroids(_sample(shards, 64 * GRAPH_LISTS), GRAPH_LISTS)
+    ours = centroids(_sample(shards, Recipe("pq", DIM, GRAPH_LISTS)), GRAPH_LISTS)
     assert np.isclose(made.structure._centroids, ours, atol=1e-5).all(axis=1).mean() > 0.9
     questions = rows(50, 2)
     best = np.argsort(-(questions @ stored.T), axis=1)[:, :10]
