@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,7 +122,8 @@ class Gathered:
         for shard, start, end in zip(present.tolist(), edges, edges[1:], strict=False):
             if self.ids[shard] >= 0:
                 np.vecdot(self.matrices[shard].take(offsets[start:end], axis=0), query, out=cosines[start:end])
-        return self._first(shards, offsets, cosines, k)
+        order = (-cosines).argsort(kind="stable")[:k]
+        return _found(self.ids[shards[order]], offsets[order], cosines[order])
 
     def _some(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> Iterator[Found]:
         labels = np.sort(labels, axis=1)
@@ -134,17 +134,19 @@ class Gathered:
             if self.ids[shard] >= 0:
                 here = np.flatnonzero(shards == shard)
                 cosines[here] = np.vecdot(self.matrices[shard].take(offsets[here], axis=0), queries[asking[here]])
-        shape = labels.shape
-        return map(self._first, shards.reshape(shape), offsets.reshape(shape), cosines.reshape(shape), repeat(k))
+        order = (-cosines.reshape(labels.shape)).argsort(axis=1, kind="stable")[:, :k]
+        columns = (self.ids[shards], offsets, cosines)
+        return map(_found, *(np.take_along_axis(column.reshape(labels.shape), order, 1) for column in columns))
 
     def _places(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number of the shard, -1 for a label of -1, and offset there, of labels `(n,)`."""
         shards = self.firsts.searchsorted(labels, "right") - 1
         return shards, labels - self.firsts[shards]
 
-    def _first(self, shards: NDArray[np.int64], offsets: NDArray[np.int64], cosines: FloatArray, k: int) -> Found:
-        """The best k of rows in the order of their labels; those of -inf are none."""
-        order = (-cosines).argsort(kind="stable")[:k]
-        if len(order) and cosines[order[-1]] == -np.inf:
-            order = order[cosines[order] > -np.inf]
-        return Found(self.ids[shards[order]], offsets[order], cosines[order])
+
+def _found(shards: NDArray[np.int64], offsets: NDArray[np.int64], cosines: FloatArray) -> Found:
+    """Rows, best first, without those of -inf at the end, which are none."""
+    there = len(cosines)
+    if there and cosines[-1] == -np.inf:
+        there = int((cosines > -np.inf).sum())
+    return Found(shards[:there], offsets[:there], cosines[:there])

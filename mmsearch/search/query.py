@@ -250,8 +250,8 @@ class Query:
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """Those of the parts, each once, in a fixed order."""
-        found = {part.modality for part in self.parts}
-        return tuple(modality for modality in Modality if modality in found)
+        found = {part.modality for part in self.parts if part.modality is not None}
+        return tuple(found if len(found) == 1 else (modality for modality in Modality if modality in found))
 
     @property
     def items(self) -> tuple[str, ...]:
