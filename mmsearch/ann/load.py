@@ -32,7 +32,9 @@ def load(path: Path, recipe: str, rows: int, size: int, crc: int) -> Structure:
     if wrong:
         raise IndexDamaged(f"{wrong}: run `mmsearch optimize`")
     try:
-        found = asked(library.read_index(str(path)), Recipe.parse(recipe))
+        made = Recipe.parse(recipe)
+        how = library.IO_FLAG_MMAP_IFC if made.kind == PROVEN else 0  # codes that are read from end to end are mapped
+        found = asked(library.read_index(str(path), how), made)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise IndexDamaged(
             f"the structure {path} cannot be read ({_first_line(error)}): run `mmsearch optimize`"
