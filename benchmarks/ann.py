@@ -18,11 +18,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from ingredients.cores import one_core
 from reference import RESULTS, limit_threads, machine
 
 QUESTIONS, WARM = 300, 10
@@ -115,7 +115,7 @@ def _sweep(peer, questions, truth) -> Iterator[Point]:
     """Each setting in both directions."""
     import numpy as np
 
-    with _one_core():
+    with one_core():
         for setting, ask in peer.settings():
             for asked, some in questions.items():
                 found, times = _ask(ask, some)
@@ -138,25 +138,6 @@ def _ask(ask, questions) -> tuple[list, float]:
     finally:
         gc.enable()
     return found, median(times)
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Pin all threads of this process, those of libraries too, to one core."""
-    all_cores = os.sched_getaffinity(0)
-    try:
-        _pin({max(all_cores)})
-        yield
-    finally:
-        _pin(all_cores)
-
-
-def _pin(cores: set[int]) -> None:
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            os.sched_setaffinity(int(task.name), cores)
-        except ProcessLookupError:
-            continue  # it ended meanwhile
 
 
 def _front(points: list[Point], name: str, asked: str) -> list[Point]:

@@ -40,8 +40,8 @@ def main(folder: Path, texts: int) -> None:
         _say(f"{len(index)} items")
         rows, keys = _stored(index)
         questions = {
-            "text": _asked(index, [{"text": text} for text in made[-QUESTIONS:]]),
-            "image": _asked(index, [{"image": path} for path in pictures[1::2][:QUESTIONS]]),
+            "text": _asked(index, "text", made[-QUESTIONS:]),
+            "image": _asked(index, "image", pictures[1::2][:QUESTIONS]),
         }
         truth = {asked: vectors.nearest(some, rows, K) for asked, some in questions.items()}
         lines = ["| structure | asked by | effort/fetch | recall@10 when tuned | of other questions | median | exact |"]
@@ -84,21 +84,13 @@ def _stored(index):
     return rows, {shard.id: first for shard, first in zip(shards, firsts, strict=False)}
 
 
-def _asked(index, parts: list[dict]):
+def _asked(index, asked: str, contents: list):
     """The vectors `(q, d)` of questions, as a search makes them."""
-    import numpy as np
-
-    from mmsearch.search.query import Query
+    from mmsearch import Query
     from mmsearch.types import Modality
 
-    searcher, made = index.searcher, []
-    for part in parts:
-        ((modality, content),) = part.items()
-        query = Query.record(Modality(modality), content)
-        routes = searcher._asking.routes(query.modalities, ("text",))
-        (embedded,) = searcher._asking.embed([query], routes)
-        made.append(embedded.along(routes["text"], lambda space, modality: None))
-    return np.array(made)
+    _, made = index.searcher.vectors([Query.record(Modality(asked), one) for one in contents], Modality.TEXT)
+    return made
 
 
 def _say(text: str) -> None:

@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 from ingredients import scenes
+from ingredients.measures import interval
 from ingredients.media import CAPTIONED, ESC10
 from reference import RESULTS, machine
 
 from mmsearch.types import Modality
 
 SCALES = np.geomspace(0.3, 300, 400)
-RESAMPLES = 2_000
 BINS = 10
 
 
@@ -178,15 +178,6 @@ def error(probabilities: np.ndarray, truth: np.ndarray) -> float:
 def softmax(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def interval(right: np.ndarray, units: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap of a mean, over units."""
-    random = np.random.default_rng(0)
-    sums, counts = np.bincount(units, right), np.bincount(units)
-    drawn = random.integers(0, len(counts), (RESAMPLES, len(counts)))
-    low, high = np.quantile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

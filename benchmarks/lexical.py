@@ -18,9 +18,11 @@ import argparse
 import json
 import random
 import re
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +42,13 @@ CAPTIONS, PASSAGES = 100_000, 10_000
 def worth(index: Any, asked: Sequence[str], right: Callable[[int, Any], bool], of: int, **options: Any) -> str:
     """Hits at 1 and 10, and nDCG@10 of as many right ones, with 95 % intervals over the questions."""
     import numpy as np
+    from ingredients.measures import ndcg
 
     hits, gains = [], []
-    ideal = sum(1 / np.log2(rank + 1) for rank in range(1, min(of, 10) + 1))
     for number, hits_of in enumerate(index.search_many(asked, k=10, min_confidence=0, **options)):
         found = [right(number, hit) for hit in hits_of]
         hits.append((bool(found) and found[0], any(found)))
-        gains.append(sum(is_right / np.log2(rank + 1) for rank, is_right in enumerate(found, 1)) / ideal)
+        gains.append(ndcg(found, of))
     first, ten = np.mean(hits, axis=0)
     spread = 1.96 * np.std(gains) / len(gains) ** 0.5
     return f"{first:.3f} | {ten:.3f} | {np.mean(gains):.3f} ± {spread:.3f}"
@@ -126,22 +128,25 @@ def filled(place: Path, texts: Sequence[str], *, words: bool = True) -> float:
     import mmsearch
     from mmsearch.embedding import vector_group
     from mmsearch.store.bulk import PutRows
+    from mmsearch.store.database import CATALOG
+    from mmsearch.store.store import Store
     from mmsearch.types import Modality
 
     with mmsearch.open(place, model="fake") as index:
-        store, space = index._store, index.model.heads[0].space  # noqa: SLF001
-        rows = np.random.default_rng(0).standard_normal((len(texts), space.dim)).astype(np.float32)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        group = vector_group(space, Modality.TEXT)
-        with store.writer() as writer:
-            if not words:
-                writer._alter(lambda sql: sql("DROP TRIGGER segment_said"))  # noqa: SLF001
-            start = time.perf_counter()
-            for first in range(0, len(texts), 4096):
-                some = texts[first : first + 4096]
-                keys = [str(first + number) for number in range(len(some))]
-                writer.commit([PutRows(keys, [{}] * len(some), some, group, rows[first : first + len(some)])])
-            return time.perf_counter() - start
+        (space,) = index.model.spaces
+    if not words:
+        with closing(sqlite3.connect(place / CATALOG)) as catalog:
+            catalog.execute("DROP TRIGGER segment_said")
+    rows = np.random.default_rng(0).standard_normal((len(texts), space.dim)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    group = vector_group(space, Modality.TEXT)
+    with closing(Store.open(place)) as store, store.writer() as writer:
+        start = time.perf_counter()
+        for first in range(0, len(texts), 4096):
+            some = texts[first : first + 4096]
+            keys = [str(first + number) for number in range(len(some))]
+            writer.commit([PutRows(keys, [{}] * len(some), some, group, rows[first : first + len(some)])])
+        return time.perf_counter() - start
 
 
 def latencies(place: Path, captions: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ def main() -> bool:
         with mmsearch.open(Path(place) / "index", model="fake") as index:
             first = index.add([folder])
             assert (first.added, len(first.failed)) == (FILES - BROKEN, BROKEN), first.failed[:3]
-            index._readers = None  # noqa: SLF001  (a decoding process, which could open files, would be a new one)
+        with mmsearch.open(Path(place) / "index") as index:  # a decoding process, if there were one, would be new
 
             def watch(event, arguments):
                 if event == "subprocess.Popen" or (event == "open" and str(arguments[0]).startswith(str(folder))):

@@ -141,7 +141,7 @@ class settled:
 
     def __enter__(self) -> None:
         for id_, before in self._before.items():
-            one = before.get(self._width) if isinstance(self._width, str) else _setting(*self._width)
+            one = before.get(self._width) if isinstance(self._width, str) else setting(*self._width)
             if one is not None:
                 self._settle(id_, dict.fromkeys(DIRECTIONS, one))
 
@@ -154,7 +154,8 @@ class settled:
             writer.settle_structure(id_, settings)
 
 
-def _setting(effort: int, fetch: int):
+def setting(effort: int, fetch: int):
+    """Of a structure, as if it had been tuned so."""
     from mmsearch.store.structures import Setting
 
     return Setting(effort, fetch, 1.0, 1.0, 1.0, 0.95, 1, 0.0, 0.0)

@@ -7,29 +7,16 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))  # whose made CLAP is ours
 
 WORDS = ["a dog barks at the rain", "birds sing in the morning", "somebody plays the trumpet in the street, again"]
 TINY = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
-}
-TINY_CLAP = {
-    "text_config": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 66,
-    },
-    "audio_config": {
-        "patch_embeds_hidden_size": 8,
-        "depths": [1, 2, 1, 1],
-        "num_attention_heads": [1, 1, 2, 2],
-        "hidden_size": 64,
-    },
-    "projection_dim": 64,
 }
 
 
@@ -105,48 +92,12 @@ def _unigram(folder: Path) -> None:
 
 def clap(folder: Path, size: str = "full") -> str:
     """Write a CLAP as laion/clap-htsat-unfused is one, or `tiny`, below `folder`; the name that mmsearch knows."""
+    import made_clap
+
     from mmsearch.encoders import heavy
 
-    torch, transformers = heavy.torch(), heavy.transformers()
     place = folder / f"clap-{size}"
     place.mkdir(parents=True)
-    torch.manual_seed(0)
-    settings = TINY_CLAP if size == "tiny" else {"text_config": {"max_position_embeddings": 514}}
-    model = transformers.ClapModel(transformers.ClapConfig(**settings)).eval()
-    _scatter(model)
-    transformers.utils.logging.disable_progress_bar()
-    model.save_pretrained(place)
-    transformers.ClapFeatureExtractor(truncation="rand_trunc", frequency_min=50).save_pretrained(place)
-    _byte_pairs(place).save_pretrained(place)
+    heavy.transformers().utils.logging.disable_progress_bar()
+    made_clap.save(place, settings=made_clap.SETTINGS if size == "tiny" else made_clap.LARGE)
     return f"clap:{place}"
-
-
-def _scatter(model) -> None:
-    """As it is made, biases are 0 and vectors of different sounds nearly the same: that would hide errors."""
-    from mmsearch.encoders import heavy
-
-    torch = heavy.torch()
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim <= 1 or "bias_table" in name:
-                weight.add_(0.3 * torch.randn_like(weight))
-            elif "embeddings" not in name:
-                weight.add_(torch.randn_like(weight) / weight[0].numel() ** 0.5)
-        norm = model.audio_model.audio_encoder.batch_norm
-        norm.running_mean.normal_(-40, 5)
-        norm.running_var.uniform_(300, 600)
-
-
-def _byte_pairs(folder: Path):
-    """As RoBERTa's, trained on three sentences."""
-    from tokenizers import ByteLevelBPETokenizer
-
-    from mmsearch.encoders import heavy
-
-    trained = ByteLevelBPETokenizer()
-    marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    trained.train_from_iterator(WORDS * 20, vocab_size=380, special_tokens=marks, show_progress=False)
-    trained.save_model(str(folder))
-    return heavy.transformers().RobertaTokenizerFast(
-        vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=64
-    )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ingredients import made, vectors
+from ingredients import growing, made, vectors
 from ingredients.peers import Ask, K, Peer, size_of
+from ingredients.rows import ids
 
 EFFORTS, FETCHES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256), (20, 40, 80, 160, 320)
 LEAST, USEFUL = 0.93, 8  # recall of the structure's settings that the whole way is asked with, and how many
@@ -32,7 +33,8 @@ class Own:
 
     def shards(self) -> tuple:
         """The snapshot, and the shards of vectors in it."""
-        snapshot = self.index._store.snapshot()
+        with self.index.hold() as view:
+            snapshot = view.snapshot()
         return snapshot, tuple(shard for shard in snapshot.shards if shard.group.kind == "vectors")
 
     def standing(self):
@@ -42,9 +44,7 @@ class Own:
 
     def settle(self, effort: int, fetch: int) -> None:
         """Ask so from now on, whatever asks."""
-        from mmsearch.store.structures import Setting
-
-        one = Setting(effort, fetch, 1.0, 1.0, 1.0, 0.95, 1, 0.0, 0.0)
+        one = growing.setting(effort, fetch)
         with self.index._store.writer() as writer:
             writer.settle_structure(self.standing().id, {"image": one, "text": one})
 
@@ -73,11 +73,9 @@ class Own:
     def places(self, shards: tuple) -> dict[int, np.ndarray]:
         """For each shard, which of `rows` each of its rows is, -1 for dead ones; they are in no order."""
         found = {}
-        with self.index._store.view() as view:
+        with self.index.hold() as view:
             for shard in shards:
-                items = view.ids(shard.id, 0, shard.rows)[:, 1]
-                keys = view.keys(np.unique(items[items >= 0]).tolist())
-                found[shard.id] = np.array([int(keys.get(item, -1)) for item in items.tolist()])
+                found[shard.id] = np.array([int(id_ or -1) for id_ in ids(view, shard)])
         return found
 
 

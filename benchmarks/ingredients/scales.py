@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from ingredients import growing, vectors
+from ingredients.cores import one_core
 from ingredients.made import DIM, texts
 
 K, BATCH, THREADS = growing.K, 256, 2
@@ -78,25 +79,6 @@ def opening(folder: Path, empty: Path, rows: int) -> Iterator[Compared]:
     )
 
 
-@contextmanager
-def pinned() -> Iterator[None]:
-    """All threads of this process on one core."""
-    cores = os.sched_getaffinity(0)
-    try:
-        _pin({max(cores)})
-        yield
-    finally:
-        _pin(cores)
-
-
-def _pin(cores: set[int]) -> None:
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            os.sched_setaffinity(int(task.name), cores)
-        except ProcessLookupError:
-            continue
-
-
 def approximate(index, rows: int) -> Iterator[Compared]:
     """Hits, one by one and in batches, beside FAISS with the same settings, alone and scoring again as we do."""
     import faiss
@@ -133,7 +115,7 @@ def approximate(index, rows: int) -> Iterator[Compared]:
 
             what = f"FAISS, nprobe {effort}, {fetch} labels"
             for reference, run in ((what, call), (f"{what} refined to {K}", call_again)):
-                with pinned():
+                with one_core():
                     ours, theirs = in_turns(hits, run, 6, len(some))
                 claim = 60e-6 if run is call_again else None
                 yield Compared(f"hits, {asked} → image", ours, reference, theirs, claim, True, f"x {ours / theirs:.2f}")
@@ -220,7 +202,7 @@ def proven(index, rows: int) -> Iterator[Compared]:
     for what, run, claim in (("FAISS flat, threads: 1", call(flat), 0.6), ("FAISS SQ8, not exact", call(codes), None)):
         ours, theirs = in_turns(hits, run, 10)
         yield Compared("exact by codes, vector to hits", ours, what, theirs, claim, note=note)
-    with pinned():
+    with one_core():
         ours, theirs = in_turns(hits, call(flat), 10)
     yield Compared("exact by codes, on one core", ours, "FAISS flat, threads: 1", theirs, note=note)
 
