@@ -29,6 +29,12 @@ def fill(index, lean=1.5):
     index.add_vectors(sounds, modality="audio", ids=[f"s{n}" for n in range(len(sounds))])
 
 
+def asked(index, n=PAIRS):
+    """The first sounds, `s0` and so on, as questions: by what is stored of them."""
+    numbers = {item.id: item.number for item in index.items()}
+    return index.searcher.stored([numbers[f"s{one}"] for one in range(n)], Modality.AUDIO)
+
+
 def dataset(pairs=PAIRS):
     """Sounds ask for their pictures."""
     records = tuple(Record(id=f"{kind}{n}") for n in range(pairs) for kind in "ps")

@@ -1,37 +1,26 @@
 """The installed command, as a user runs it; in this process, but for what needs one of its own."""
 
-import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import typer
 from made import picture
 from typer.testing import CliRunner
 
-from mmsearch import cli
 from mmsearch.cli.app import app
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, typed):
     """Runs a command below an empty folder: exit status, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    before = gc.get_threshold()
-    yield call
-    gc.set_threshold(*before)  # the command makes collecting rare, and keeps what there is for good
-    gc.unfreeze()
+    return typed
 
 
 @pytest.fixture
@@ -42,9 +31,10 @@ def indexed(run, media):
 
 
 def test_help_names_every_command():
-    said = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("index", "search", "eval", "info", "verify", "remove", "demo", "models", "formats"):
-        assert name in said
+    said = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    listed = re.findall(r"^│ ([a-z]+) +(?=[A-Z])", said, re.MULTILINE)
+    assert listed == list(typer.main.get_command(app).commands)
+    assert {"index", "search", "classify", "eval", "fit", "tune", "optimize", "verify", "demo"} < set(listed)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """`mmsearch search --lexical`, as a user runs it."""
 
 import json
-import sys
 
 import pytest
 from made import picture
 
 import mmsearch
-from mmsearch import cli
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +22,10 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def run(place, monkeypatch, capsys):
+def run(place, monkeypatch, typed):
     """Runs a search: exit status, standard output, standard error."""
     monkeypatch.chdir(place)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mmsearch", "search", *arguments, "--index", str(place / "index")])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return call
+    return lambda *arguments: typed("search", *arguments, "--index", place / "index")
 
 
 def names(run, *arguments):

@@ -1,31 +1,21 @@
 """`mmsearch search` with sums, items and moments, as a user runs it."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 from made import RATE, tone
 
-from mmsearch import cli
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys, media):
+def run(tmp_path, monkeypatch, typed, media):
     """Runs a command below a folder with an index of `media`: exit status, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     soundfile.write(media / "long.wav", np.concatenate([tone("low", 60), tone("whistle", 20), tone("low", 40)]), RATE)
 
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mmsearch", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    assert call("index", media, "--model", "fake")[0] == 0
-    return call
+    assert typed("index", media, "--model", "fake")[0] == 0
+    return typed
 
 
 def found(run, *arguments):

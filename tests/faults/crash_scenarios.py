@@ -155,7 +155,7 @@ def record(number, seed=None):
 
 
 def create(context):
-    assert len(context.index) >= 0
+    assert len(context.index) == 0
 
 
 def add_records(context):

@@ -245,6 +245,17 @@ def test_class_tags_have_no_say_where_a_fit_has(plain, taught):
         assert (before != after) is moves
 
 
+def test_what_a_fit_finds_is_shown_however_unsure_it_is(plain, taught):
+    """It may know words that no made question has."""
+    odd = [f"xq{a}{b} vuu{b}{a}" for a in "abcdef" for b in "klmno"]
+    for index in (plain, taught):
+        index.add_items(paintings(60, seed=5, first=100))
+    shown = list(taught.search_many(odd, target="image", k=1))
+    assert [len(hits) for hits in shown] == [1] * len(odd)
+    assert 0 <= min(hit.confidence for (hit,) in shown) < 0.2
+    assert not all(plain.search_many(odd, target="image"))
+
+
 def test_a_writer_can_go_on_writing(kit, plain):
     with plain.writing():
         plain.fits.put("colours", kit[1], {})

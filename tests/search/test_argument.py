@@ -20,7 +20,8 @@ def test_what_is_none_is_told_with_what_is(argument):
 
 @pytest.mark.parametrize(
     ("written", "value"),
-    [("0", 0), ("20", 20), ("-1", -1), ("1.0", -1), ("", -1), ("x", -1), ("²", -1), ("9" * 5000, -1)],
-)
+    [("0", 0), ("20", 20), ("1" * 9, 111_111_111), ("1" * 10, -1), ("9" * 5000, -1), ("-1", -1), ("1.0", -1), ("", -1),
+     ("x", -1), ("²", -1)],
+)  # fmt: skip
 def test_a_whole_number(written, value):
     assert whole(written) == value

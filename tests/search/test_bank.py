@@ -99,12 +99,12 @@ def test_biases_are_those_of_the_segments_asked_for(context):
     def first(cosines):
         return cosines[:, 0]
 
-    rows = np.eye(4, context.model.heads[0].space.dim, dtype=np.float32)
-    biases = bank.Biases(np.full((2, rows.shape[1]), 0.25, np.float32), first)
-    context.vectors_of = lambda target, segments: rows[[segment % 4 for segment in segments]] * np.float32(2)
+    dim = context.model.heads[0].space.dim
+    biases = bank.Biases(np.eye(2, dim, dtype=np.float32), first)
+    context.vectors_of = lambda target, some: np.eye(1, dim, dtype=np.float32) * np.float32(some)[:, None] / 4096
     for segments in ([3, 1], [1000, 3], [2, 2000, 1]):
         found = biases.of(context, Modality.IMAGE, np.array(segments))
-        np.testing.assert_allclose(found, [0.5] * len(segments))
+        np.testing.assert_allclose(found, np.array(segments) / 4096)
 
 
 def test_a_direction_over_a_bridge_has_no_bank(tmp_path):

@@ -70,7 +70,8 @@ def test_sums_and_sounds_ask_too(recordings):
     asked = Query.audio((tone("whistle"), RATE)) - 0.2 * Query.text("low")
     assert sorted(one.start for one in recordings.within("long", asked)) == pytest.approx([60, 200], abs=5)
     low = recordings.within("long", Query.item("low-0"))
-    assert low[0].start == 0 or low[0].end > 210
+    assert sorted(one.start for one in low) == pytest.approx([0, 90, 210], abs=5)
+    assert sorted(one.end for one in low) == pytest.approx([60, 200, 270], abs=5)
 
 
 def test_nothing_stands_out(recordings):
@@ -84,7 +85,6 @@ def test_a_hit_tells_the_stretch_that_its_neighbours_make(recordings):
     assert hits["long"].span == pytest.approx((60, 90), abs=5) or hits["long"].span == pytest.approx((200, 210), abs=5)
     assert hits["long"].span[0] <= hits["long"].start + 5
     assert hits["short"].span is None
-    assert hits["low-1"].id == "low-1"
     (red,) = recordings.search("red", target="image", k=1)
     assert red.span is None
 

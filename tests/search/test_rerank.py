@@ -84,12 +84,6 @@ def test_reranking_nothing():
     assert len(rerank.apply([("reverse", Reverse())], None, candidates(0))) == 0
 
 
-@pytest.mark.parametrize("chain", ["nonsense", "tags,nonsense", "mmr:2", "mmr:x", "tags:3"])
-def test_a_chain_that_makes_no_sense(full, chain):
-    with pytest.raises(QueryError):
-        full.search("red", rerank=chain)
-
-
 def test_none_and_empty_chains_do_nothing(full):
     assert [h.id for h in full.search("red", rerank="none")] == [h.id for h in full.search("red", rerank=[])]
 

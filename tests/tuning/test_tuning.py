@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 from made import RATE, picture, tone
-from made_hubs import HUBS, PAIRS, dataset, fill
+from made_hubs import HUBS, PAIRS, asked, dataset, fill
 from made_pairs import painting
 
 import mmsearch
@@ -32,11 +32,6 @@ def plain(tmp_path_factory):
     with mmsearch.open(tmp_path_factory.mktemp("plain") / "plain", model="fake") as index:
         fill(index, lean=0.0)
         yield index
-
-
-def asked(index, n=PAIRS):
-    numbers = {item.id: item.number for item in index.items()}
-    return index.searcher.stored([numbers[f"s{one}"] for one in range(n)], Modality.AUDIO)
 
 
 def answers(index, chain=None):

@@ -196,8 +196,9 @@ def test_other_arrays_are_refused(shape, dtype):
 
 
 def test_the_suffix_does_not_decide(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(encoded(scene(30, 30), "PNG"))
-    content(tmp_path / "a.jpg")
+    data = encoded(scene(30, 30), "PNG")
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert (content(tmp_path / "a.jpg") == content(data)).all()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])

@@ -71,10 +71,13 @@ def test_a_bad_line_is_named_and_the_next_one_read(line, reason):
     assert last == (3, {"b": "😀"})
 
 
-@pytest.mark.parametrize("depth", [300, 500, 900, 990, 2000, 10_000, 50_000])
+@pytest.mark.parametrize("depth", [1, jsonl.MAX_DEPTH - 1, jsonl.MAX_DEPTH, 500, 900, 990, 2000, 10_000, 50_000])
 def test_any_depth_is_read_or_told(depth):
     ((_, found),) = read(b'{"a": ' + b"[" * depth + b'"\\u0041"' + b"]" * depth + b"}")
-    assert isinstance(found, dict | MediaError)
+    if depth < jsonl.MAX_DEPTH:  # the object is a level too
+        assert str(found["a"]) == "[" * depth + "'A'" + "]" * depth
+    else:
+        assert str(found).startswith("line 1: nested too deeply")
 
 
 def test_lines_without_end_are_refused_and_skipped(monkeypatch):

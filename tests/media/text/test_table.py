@@ -1,7 +1,7 @@
 import csv
-import io
 import tracemalloc
 
+import psutil
 import pytest
 
 from mmsearch.errors import MediaError
@@ -134,11 +134,13 @@ def test_a_big_table_takes_constant_memory(tmp_path):
 
 
 def test_a_table_is_closed_when_it_is_not_read_to_its_end(tmp_path):
-    file = io.BytesIO(b"text\n" + b"x\n" * 10)
-    (tmp_path / "a.csv").write_bytes(file.getvalue())
+    (tmp_path / "a.csv").write_bytes(b"text\n" + b"x\n" * 10)
     rows = table.read(tmp_path / "a.csv")
     next(rows)
+    opened = [one.path for one in psutil.Process().open_files()]
+    assert str(tmp_path / "a.csv") in opened
     rows.close()
+    assert str(tmp_path / "a.csv") not in [one.path for one in psutil.Process().open_files()]
 
 
 def test_excel_may_say_what_the_delimiter_is():

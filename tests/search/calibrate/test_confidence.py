@@ -21,7 +21,10 @@ WORDS = [f"{a}{b}{c}" for a in "bcdfg" for b in "aeiou" for c in "mnprst"]
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """24 pictures of each of five colours, 60 texts of words, and 4 sounds; the other colours are not there."""
+    """24 pictures of each of five colours, 60 texts of words, and 4 sounds; the other colours are not there.
+
+    One of the pictures has a title.
+    """
     draw = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("large") / "index"
     colours = list(COLOURS)[:5]
@@ -29,7 +32,8 @@ def large(tmp_path_factory):
     for number in range(120):
         pixels = np.array(picture(colours[number % 5]))
         pixels[draw.random(pixels.shape[:2]) < 0.3] = draw.integers(0, 256, 3)
-        pictures.append(Record(id=f"{colours[number % 5]} {number}", image=pixels))
+        said = {} if number else {"title": "quagga zebu"}
+        pictures.append(Record(id=f"{colours[number % 5]} {number}", image=pixels, metadata=said))
     texts = [Record(id=f"t{n}", text=" ".join(draw.choice(WORDS, 4))) for n in range(60)]
     sounds = [Record(id=f"s{n}", audio=(tone("low", 1 + n), RATE)) for n in range(4)]
     with mmsearch.open(folder, model="fake") as opened:
@@ -125,8 +129,15 @@ def test_one_list_goes_by_evidence_and_keeps_the_order_within(large):
         assert sure == sorted(sure, reverse=True)
 
 
-def test_a_filter_and_a_sum_are_never_answered_with_nothing(large):
-    assert large.search("zzyzx qwrt", target="text", where="modality = 'text'")
+def test_a_filter_words_that_are_found_and_a_sum_are_never_answered_with_nothing(large):
+    absent = " ".join(list(COLOURS)[5:8])
+    assert large.search(absent, target="image") == ()
+    assert len(large.search(absent, target="image", where="modality = 'image'")) == 10
+    named = f"{list(COLOURS)[0]} 0"
+    assert large.search("quagga zebu", target="image", lexical="off") == ()
+    assert large.search("quagga zebu", target="image")[0].id == named
+    (alone,) = large.search("quagga", target="image", lexical="only", min_confidence=1)
+    assert (alone.id, alone.confidence) == (named, None)
     total = large.search(Query.text("zzyzx") - Query.text("qwrt"), target="text")
     assert len(total) == 10
     assert total[0].confidence is None

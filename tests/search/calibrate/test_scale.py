@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmsearch.search.calibrate.scale import ENOUGH, WORD, Background, Cut, Scale, Scales
-from mmsearch.search.calibrate.tail import Tail
+from mmsearch.search.calibrate.tail import Tail, confidence
 from mmsearch.search.candidates import Candidates
 from mmsearch.types import Modality
 
@@ -71,6 +71,7 @@ def test_the_more_is_expected_the_less_a_cosine_says():
         (candidates([IMAGE, TEXT], [0.26, 0.1]), scales(), False),
         (candidates([IMAGE, TEXT], [0.2, 0.35]), scales(), False),
         (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(text=None), False),
+        (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(rows=ENOUGH // 2), True),
         (candidates([IMAGE, TEXT], [0.2, 0.1]), scales(rows=ENOUGH // 2 - 1), False),
         (candidates([], []), scales(), False),
     ],
@@ -80,6 +81,23 @@ def test_nothing_matches_if_no_modality_reaches_its_cut(found, least, unmatched)
     assert (best is not None) == unmatched
     if unmatched:
         assert best == pytest.approx(least.confidences(found).max())
+
+
+def test_each_modality_has_a_cut_of_its_own():
+    def with_cuts(image, text):
+        return Scales({IMAGE: Scale(0, 100, Background(IMAGES, IMAGES, 0, Cut(image))),
+                       TEXT: Scale(0, 100, Background(TEXTS, TEXTS, 0, Cut(text)))})  # fmt: skip
+
+    found, confidences = candidates([IMAGE, TEXT], [0.2, 0.1]), np.array([0.5, 0.25], np.float32)
+    assert with_cuts(0.75, 0.25).unmatched(found, confidences) is None
+    assert with_cuts(0.5, 0.75).unmatched(found, confidences) is None
+    assert with_cuts(0.75, 0.5).unmatched(found, confidences) == 0.5
+
+
+def test_a_list_goes_by_what_was_found_and_confidence_by_what_was_expected_too():
+    scale, cosines = Scale(0.1, 100, Background(IMAGES, TEXTS, 0.02, Cut(0.9))), np.array([0.22, 0.4], np.float32)
+    assert scale.evidence(cosines) == pytest.approx(IMAGES.evidence(cosines - 0.1), abs=1e-4)
+    assert scale.confidences(cosines) == pytest.approx(confidence(TEXTS.evidence(cosines - 0.12)), abs=1e-4)
 
 
 def test_to_a_single_word_a_lower_cut_applies():

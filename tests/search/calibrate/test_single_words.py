@@ -16,6 +16,7 @@ SPEC = TextSpec(64, lambda text: 2 + sum(1 if word in ("a", "woman", "running") 
         (Query.text("The Woman"), True),
         (Query.text("a running woman"), False),
         (Query.text("xqzv"), False),
+        (Query.text("thunderstorm"), True),  # three tokens, and long ones
         (Query.text("the"), False),
         (Query.text(""), False),
         (Query.text("woman") - Query.text("running"), False),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmsearch.captions import own_bank
+from mmsearch.search.calibrate import yardstick as module
 from mmsearch.search.calibrate.bank import LONGEST, QUESTIONS, questions
 from mmsearch.search.calibrate.yardstick import AGREEMENT, FAMILIARITY_ALONE, FIRST_ROWS, WORDS, Yardstick, agreement
 from mmsearch.search.lexical.language import STOP
@@ -15,6 +16,30 @@ CLASSES, SAID = AXES[:20], AXES[30:60]
 def mix(first, second, share):
     made = (1 - share) * first + share * second
     return made / np.linalg.norm(made)
+
+
+def drawn(count, random):
+    """Unit vectors that lean to one side, as those of models do."""
+    rows = random.standard_normal((count, 64)) + 1
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_what_is_expected_and_shared_is_that_of_the_definition():
+    random = np.random.default_rng(0)
+    exemplars, words, questions, rows = (drawn(count, random) for count in (70, 50, 6, 18))
+
+    def nearest(vectors, few):
+        return np.sort(questions @ vectors.T, axis=1)[:, -few:].mean(axis=1)
+
+    def classes(vectors, temperature):
+        powers = np.exp(vectors.astype(np.float64) @ exemplars.T / temperature)
+        return powers / np.linalg.norm(powers, axis=1, keepdims=True)
+
+    yardstick, owners = Yardstick(exemplars, words), np.repeat(np.arange(6), 3)
+    expected = module.CLEARNESS * nearest(exemplars, module.EXEMPLARS) - module.FAMILIARITY * nearest(words, WORDS)
+    assert yardstick.expected(questions) == pytest.approx(expected, abs=1e-5)
+    asked, seen = classes(questions, module.TEXT_TEMPERATURE), classes(rows, module.ROW_TEMPERATURE)
+    assert yardstick.shared(questions, rows, owners) == pytest.approx((asked[owners] * seen).sum(axis=1), abs=1e-5)
 
 
 def test_more_is_expected_of_what_is_near_to_classes_and_less_of_what_is_near_to_words():
