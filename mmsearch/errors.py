@@ -124,3 +124,8 @@ class FitError(MmsearchError):
 
 class MissingExtra(MmsearchError):
     """An optional package is not installed; the message names the install command."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, shortly; libraries often say it with a stack of their own behind."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

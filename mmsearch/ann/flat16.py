@@ -21,6 +21,7 @@ from mmsearch.ann import gpu, placement
 from mmsearch.ann.gpu import MOST_FETCHED
 from mmsearch.ann.recipe import Recipe
 from mmsearch.ann.structure import Allowed
+from mmsearch.errors import first_line
 from mmsearch.store.covers import Cover
 from mmsearch.store.structures import Standing
 
@@ -110,13 +111,13 @@ class Flat16:
         try:
             index = self._cards[number].flat16(self.recipe.dim)
         except (RuntimeError, MemoryError) as error:
-            self._full = gpu.first_line(error)
+            self._full = first_line(error)
             return None
         for rows in _rows(shards):
             try:
                 index.add(rows)
             except (RuntimeError, MemoryError) as error:
-                self._full = gpu.first_line(error)
+                self._full = first_line(error)
                 return None
         return index
 
@@ -155,7 +156,7 @@ class Flat16:
             labels = self._ask(np.ascontiguousarray(queries, np.float32), wide)
         except (RuntimeError, MemoryError) as error:
             if not self.failed:
-                self.failed = f"searched on the CPU, as a GPU failed: {gpu.first_line(error)}"
+                self.failed = f"searched on the CPU, as a GPU failed: {first_line(error)}"
                 gpu.tell(self.failed)
             return none
         return labels if allowed is None else only(labels, allowed, fetch)

@@ -199,8 +199,3 @@ def free_bytes(number: int) -> int:
 def can_build(recipe: Recipe) -> bool:
     """Whether this build of FAISS knows a structure of GPUs: CAGRA needs cuVS."""
     return has_cuvs() if recipe.kind == "cagra" else has_gpus()
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, shortly."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -8,7 +8,7 @@ from mmsearch.ann.library import faiss
 from mmsearch.ann.recipe import PROVEN, Recipe
 from mmsearch.ann.scan import Scan
 from mmsearch.ann.structure import Structure
-from mmsearch.errors import IndexDamaged
+from mmsearch.errors import IndexDamaged, first_line
 from mmsearch.store.structures import damage
 
 if TYPE_CHECKING:
@@ -37,12 +37,8 @@ def load(path: Path, recipe: str, rows: int, size: int, crc: int) -> Structure:
         found = asked(library.read_index(str(path), how), made)
     except (RuntimeError, ValueError, MemoryError) as error:
         raise IndexDamaged(
-            f"the structure {path} cannot be read ({_first_line(error)}): run `mmsearch optimize`"
+            f"the structure {path} cannot be read ({first_line(error)}): run `mmsearch optimize`"
         ) from error
     if found.rows != rows:
         raise IndexDamaged(f"the structure {path} holds {found.rows} rows of {rows}: run `mmsearch optimize`")
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

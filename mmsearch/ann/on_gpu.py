@@ -20,7 +20,7 @@ from mmsearch.ann import gpu, placement
 from mmsearch.ann.flat16 import allow, only, survivors
 from mmsearch.ann.gpu import MOST_FETCHED
 from mmsearch.ann.library import faiss
-from mmsearch.errors import DeviceUnavailable
+from mmsearch.errors import DeviceUnavailable, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ def _on(card: Card, work: Any) -> Any:  # noqa: ANN401
         return card.submit(work).result()
     except (RuntimeError, MemoryError) as error:
         raise DeviceUnavailable(
-            f"GPU {card.number} could not build the structure ({gpu.first_line(error)}): free some of its memory, or "
+            f"GPU {card.number} could not build the structure ({first_line(error)}): free some of its memory, or "
             "build on the CPU (`--structure pq`)"
         ) from error
 
@@ -121,7 +121,7 @@ class OnGpu:
             try:
                 there = card.submit(lambda card=card: card.up(index, recipe)).result()  # type: ignore[misc]
             except (RuntimeError, MemoryError) as error:
-                said = gpu.first_line(error)
+                said = first_line(error)
                 continue
             self._held.append((card, [there]))
         if not self._held:
@@ -154,7 +154,7 @@ class OnGpu:
             labels = self._ask(np.ascontiguousarray(queries, np.float32), wide, max(1, min(effort, self.widest)))
         except (RuntimeError, MemoryError) as error:
             if not self.failed:
-                self.failed = f"searched on the CPU, as a GPU failed: {gpu.first_line(error)}"
+                self.failed = f"searched on the CPU, as a GPU failed: {first_line(error)}"
                 gpu.tell(self.failed)
             return none
         labels = np.where((labels < 0) | (labels >= self.rows), -1, labels)

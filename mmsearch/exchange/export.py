@@ -7,7 +7,7 @@ import shutil
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -37,18 +37,6 @@ class Exported:
     format: str
     rows: int
     bytes: int
-
-
-class Sheet(Protocol):
-    """A file, or a folder, of rows that is being written."""
-
-    def write(self, page: Page) -> None:
-        """Append rows."""
-        ...
-
-    def close(self) -> None:
-        """Write what is left, durably."""
-        ...
 
 
 def export(

@@ -25,7 +25,10 @@ def items(seen: Reading) -> list[Item]:
     """
     found = seen.query(_ALL)
     roots = {id_: Path(os.fsdecode(root)) for id_, root in seen.roots().items()}
-    kinds = {listed: frozenset(map(Modality, listed.split(","))) for listed in {row[-1] for row in found}}
+    kinds = {
+        listed: frozenset(map(Modality, listed.split(",") if listed else ()))  # one that is damaged has no segments
+        for listed in {row[-1] for row in found}
+    }
     return [
         Item(key, None if path is None else roots[root_id] / os.fsdecode(path), kinds[modalities], number)
         for number, key, root_id, path, modalities in found

@@ -53,3 +53,10 @@ def test_an_index_that_was_moved_with_its_media_finds_them(tmp_path):
 
 def test_none(index):
     assert index.items() == []
+
+
+def test_one_that_has_lost_its_segments_is_still_there(index):
+    index.add_items([Record(id="whole", text="red"), Record(id="bare", text="blue")])
+    with index._store.engine.begin() as catalog:
+        catalog.exec_driver_sql("DELETE FROM segments WHERE item_id = 2")
+    assert [(item.id, item.modalities) for item in index.items()] == [("whole", {TEXT}), ("bare", set())]

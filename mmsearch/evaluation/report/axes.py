@@ -112,11 +112,6 @@ class Paper:
         drawn = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in self._at(xs, ys))
         return f'<path class="dots {kind}" d="{drawn}"/>'
 
-    def whiskers(self, xs: Numbers, low: Numbers, high: Numbers, kind: str) -> str:
-        """Upright lines."""
-        ends = zip(self._at(xs, low), self._at(xs, high), strict=True)
-        return f'<path class="line {kind}" d="{"".join(f"M{_n(a)} {_n(b)}V{_n(d)}" for (a, b), (_, d) in ends)}"/>'
-
     def word(self, x: float, y: float, said: str, kind: str = "", up: float = 0.0) -> str:
         """A word centred at a point, `up` pixels above it, and moved inside the paper if it would stand out."""
         ((at, height),) = self._at([x], [y])
