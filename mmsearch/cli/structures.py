@@ -31,7 +31,9 @@ def optimize(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="What structures may take: 4GiB, 800MB. Default: no limit.")
     ] = None,
-    recall: Annotated[float, typer.Option(help="recall@10 to keep in every direction, against exact search; 1 is exact.")] = 0.95,
+    recall: Annotated[
+        float, typer.Option(help="recall@10 to keep in every direction, against exact search; 1 is exact.")
+    ] = 0.95,
     structure: Annotated[
         str | None, typer.Option(metavar="KIND", help="exact, sq8, hnsw, pq or rabitq; for GPUs ivfpq, cagra.")
     ] = None,

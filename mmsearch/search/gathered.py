@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmsearch.ann.library import faiss
 from mmsearch.search.exact import Found
-from mmsearch.threads import pool
+from mmsearch.threads import THREADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mmsearch.store.structures import Standing
     from mmsearch.types import FloatArray
 
-TOGETHER = 8  # questions whose rows are gathered at once: they stay in the cache until they are compared
+ROUNDING = 1e-4  # by less, products of unit vectors differ with the order of their sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,7 @@ class Gathered:
             labels = self.moves.places(labels)
         if len(queries) == 1:
             return [self._one(labels[0], queries[0], k)]
-        starts = range(0, len(queries), TOGETHER)
-        parts = pool().map(lambda i: self._some(labels[i : i + TOGETHER], queries[i : i + TOGETHER], k), starts)
-        return [found for part in parts for found in part]
+        return self._some(np.sort(labels, axis=1), np.ascontiguousarray(queries, np.float32), k)
 
     def at(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Shard ids, -1 for one that is gone, and offsets there, of labels `(n,)`."""
@@ -125,23 +124,41 @@ class Gathered:
         order = (-cosines).argsort(kind="stable")[:k]
         return _found(self.ids[shards[order]], offsets[order], cosines[order])
 
-    def _some(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> Iterator[Found]:
-        labels = np.sort(labels, axis=1)
-        shards, offsets = self._places(labels.ravel())
-        asking = np.arange(labels.size) // labels.shape[1]
-        cosines = np.full(labels.size, -np.inf, np.float32)
-        for shard in np.flatnonzero(np.bincount(shards + 1, minlength=len(self.ids) + 1)[1:]).tolist():
-            if self.ids[shard] >= 0:
-                here = np.flatnonzero(shards == shard)
-                cosines[here] = np.vecdot(self.matrices[shard].take(offsets[here], axis=0), queries[asking[here]])
-        order = (-cosines.reshape(labels.shape)).argsort(axis=1, kind="stable")[:, :k]
+    def _some(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> list[Found]:
+        """Of rising labels `(q, n)`. FAISS compares rows where they are; only what may be among the best is gathered."""
+        shards, offsets = self._places(labels)
+        cosines = np.full(labels.shape, -np.inf, np.float32)
+        present = [one for one in np.unique(shards).tolist() if one >= 0 and self.ids[one] >= 0]
+        for shard in present:
+            there = np.where(shards == shard, offsets, -1)
+            np.maximum(cosines, _products(queries, self.matrices[shard], there), out=cosines)
+        best = np.partition(cosines, -min(k, labels.shape[1]), axis=1)[:, -min(k, labels.shape[1]), None]
+        kept = (cosines >= best - ROUNDING) & (cosines > -np.inf)
+        cosines[~kept] = -np.inf
+        for shard in present:
+            asking, places = np.nonzero(kept & (shards == shard))
+            rows = self.matrices[shard].take(offsets[asking, places], axis=0)
+            cosines[asking, places] = np.vecdot(rows, queries[asking])
+        order = (-cosines).argsort(axis=1, kind="stable")[:, :k]
         columns = (self.ids[shards], offsets, cosines)
-        return map(_found, *(np.take_along_axis(column.reshape(labels.shape), order, 1) for column in columns))
+        return [*map(_found, *(np.take_along_axis(column, order, 1) for column in columns))]
 
     def _places(self, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number of the shard, -1 for a label of -1, and offset there, of labels `(n,)`."""
         shards = self.firsts.searchsorted(labels, "right") - 1
         return shards, labels - self.firsts[shards]
+
+
+def _products(queries: FloatArray, rows: NDArray[Any], numbers: NDArray[np.int64]) -> FloatArray:
+    """Inner products `(q, n)` of each query `(q, d)` with the rows of its numbers `(q, n)`; -inf for a number of -1.
+
+    They differ from NumPy's by rounding.
+    """
+    library, found = faiss(), np.empty(numbers.shape, np.float32)
+    library.omp_set_num_threads(THREADS)
+    pointers = map(library.swig_ptr, (found, queries, np.asarray(rows), np.ascontiguousarray(numbers)))
+    library.fvec_inner_products_by_idx(*pointers, queries.shape[1], *numbers.shape)
+    return found
 
 
 def _found(shards: NDArray[np.int64], offsets: NDArray[np.int64], cosines: FloatArray) -> Found:
