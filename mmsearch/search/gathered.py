@@ -125,7 +125,7 @@ class Gathered:
         return _found(self.ids[shards[order]], offsets[order], cosines[order])
 
     def _some(self, labels: NDArray[np.int64], queries: FloatArray, k: int) -> list[Found]:
-        """Of rising labels `(q, n)`. FAISS compares rows where they are; only what may be among the best is gathered."""
+        """Of rising labels `(q, n)`. FAISS compares rows where they are; what may be among the best is gathered."""
         shards, offsets = self._places(labels)
         cosines = np.full(labels.shape, -np.inf, np.float32)
         present = [one for one in np.unique(shards).tolist() if one >= 0 and self.ids[one] >= 0]

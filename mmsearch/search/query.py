@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mmsearch.types import AudioInput, ImageInput, Metadata
 
 LEAST = 1e-9  # of the larger of two weights, what their sum must reach to be more than rounding
+_ORDER = {modality: place for place, modality in enumerate(Modality)}
 
 
 class Kind(StrEnum):
@@ -251,7 +252,7 @@ class Query:
     def modalities(self) -> tuple[Modality, ...]:
         """Those of the parts, each once, in a fixed order."""
         found = {part.modality for part in self.parts if part.modality is not None}
-        return tuple(found if len(found) == 1 else (modality for modality in Modality if modality in found))
+        return tuple(sorted(found, key=_ORDER.__getitem__))
 
     @property
     def items(self) -> tuple[str, ...]:
