@@ -62,6 +62,25 @@ class Asked:
     words: Words
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question, and what was found for it.
+
+    Attributes:
+        asked: the question.
+        embedded: the same as the model sees it.
+        found: by vectors, or by words alone.
+        heard: what words found; None if nothing.
+        scales: what cosines are worth to it.
+    """
+
+    asked: Asked
+    embedded: Embedded
+    found: Candidates
+    heard: Heard | None
+    scales: Scales
+
+
 class FitsChanged(Exception):  # noqa: N818  (a signal between searcher and engine, which asks again; no error)
     """Other fits are in use, in the version of the index that is asked, than the model has."""
 
@@ -151,12 +170,8 @@ class Searcher:
                 found = [Candidates.none() if one is None else one.alone() for one in heard]
             else:
                 found, scales = self._finder.candidates(view, embedded, directions, width, scales)
-            answers = [
-                self._answer(view, asked, question, some, words_found, routes, chains, wanted, scale)
-                for asked, question, some, words_found, scale in zip(
-                    together, embedded, found, heard, scales, strict=True
-                )
-            ]
+            cases = map(Case, together, embedded, found, heard, scales)
+            answers = [self._answer(view, case, routes, chains, wanted) for case in cases]
             answered = [
                 Shown(question, best, spans(view, directions, number, best))
                 for number, (question, (best, _)) in enumerate(zip(embedded, answers, strict=True))
@@ -167,17 +182,19 @@ class Searcher:
     def _answer(
         self,
         view: View,
-        asked: Asked,
-        embedded: Embedded,
-        found: Candidates,
-        heard: Heard | None,
+        case: Case,
         routes: Mapping[Modality, Route],
         chains: defaults.Chains,
         wanted: Wanted,
-        scales: Scales,
     ) -> tuple[Candidates, dict[str, Any]]:
         """Of what was found what is shown, and what was asked in JSON values."""
-        query, words, own = asked.query, asked.words, asked.own
+        query, words, own = case.asked.query, case.asked.words, case.asked.own
+        ranked = self._reranked(view, case.embedded, case.found.without(own), routes, chains, explains=wanted.explain)
+        if case.heard is not None and not words.is_alone:
+            ranked = case.heard.beside(ranked).without(own)
+        alone = is_word(query, self.model.inputs.text)
+        ranked, unmatched = cut(ranked, case.scales, words, wanted, is_word=alone)
+        best = ranked.head(wanted.k)
         shown = {
             **query.describe(),
             "target": [str(modality) for modality in wanted.targets],
@@ -186,11 +203,6 @@ class Searcher:
             "lexical": str(words.mode),
             "rerank": defaults.described(chains),
         }
-        ranked = self._reranked(view, embedded, found.without(own), routes, chains, explains=wanted.explain)
-        if heard is not None and not words.is_alone:
-            ranked = heard.beside(ranked).without(own)
-        alone = is_word(query, self.model.inputs.text)
-        ranked, unmatched = cut(ranked, scales, words, wanted, is_word=alone)
         if unmatched is not None:
             shown["unmatched"] = round(unmatched, 4)
         failed = self.nearest.failed
@@ -199,7 +211,6 @@ class Searcher:
         cut_off = [one for one in wanted.targets if self._asking.is_cut_off(view, query, one, routes)]
         if cut_off:
             shown["unreached"] = [str(modality) for modality in cut_off]
-        best = ranked.head(wanted.k)
         if wanted.least and (best.confidences is None or np.isnan(best.confidences).any()):
             shown["uncalibrated"] = True
         return best, shown
