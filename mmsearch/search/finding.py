@@ -122,7 +122,7 @@ class Finder:
         k: int,
         scales: Sequence[Scales] | None = None,
     ) -> tuple[list[Candidates], list[Scales]]:
-        """The k best items for each question over all targets, and its scales, which know by then what was found.
+        """For each question the k best items of each target, and its scales, which know by then what was found.
 
         Without `scales` scores are centred cosines.
         """
@@ -142,7 +142,7 @@ class Finder:
             judges = [Scales({modality: scale}) for scale in _plain(one)] if scales is None else scales
             for part, judge, found in zip(parts, judges, self._items(view, one, best, k, asked), strict=True):
                 part.append(found.scored(judge.scores(modality, found.cosines)))
-        lists = [(part[0] if len(part) == 1 else merge(part)).head(k) for part in parts]
+        lists = [part[0] if len(part) == 1 else merge(part) for part in parts]
         return lists, [scale.agreeing(one) for scale, one in zip(scales or (), agreed, strict=False)]
 
     def scales(self, queries: Sequence[Embedded], directions: Mapping[Modality, Direction]) -> list[Scales]:

@@ -164,12 +164,13 @@ class Searcher:
                 asked.words.found(view, partial(reachable, directions, number, scale), wanted.k)
                 for number, (asked, scale) in enumerate(zip(together, scales, strict=True))
             ]
-            pool = max(wanted.k, rerank.POOL) if any(chains) or any(heard) else wanted.k
-            width = pool + len(together[0].own)
+            second = any(chains) or any(heard)  # looks at so many; else the best of each modality is judged, for any k
+            width = (max(wanted.k, rerank.POOL) if second else wanted.k) + len(together[0].own)
             if alone:
                 found = [Candidates.none() if one is None else one.alone() for one in heard]
             else:
                 found, scales = self._finder.candidates(view, embedded, directions, width, scales)
+                found = [some.head(width) for some in found] if second else found
             cases = map(Case, together, embedded, found, heard, scales)
             answers = [self._answer(view, case, routes, chains, wanted) for case in cases]
             answered = [

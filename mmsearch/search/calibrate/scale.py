@@ -19,6 +19,7 @@ ENOUGH = 100  # rows; among fewer everything is shown, however little it looks l
 # The confidence that the best answer must reach: of texts that ask, by what they find; of others, by what asks.
 CUTS = {Modality.IMAGE: 0.36, Modality.TEXT: 0.6, Modality.AUDIO: 0.65}
 WORD = 0.1  # of a text that is a single word, whatever it finds
+SAME = 1e-6  # less than a cosine of 1, by rounding
 PLAIN = {Modality.IMAGE: 0.25, Modality.TEXT: 0.7, Modality.AUDIO: 0.7}  # without a yardstick; not measured
 OTHERS = {Modality.IMAGE: 0.7, Modality.AUDIO: 0.95}
 
@@ -79,9 +80,18 @@ class Scale:
         return cosines - np.float32(self.centre)
 
     def evidence(self, cosines: FloatArray) -> FloatArray:
-        """How rare each cosine `(n,)` is among the best of unrelated questions; centred cosines where none is known."""
+        """How rare each cosine `(n,)` is among the best of unrelated questions; centred cosines where none is known.
+
+        No unrelated question finds itself: beyond what most of them find, evidence also rises as the distance to a
+        cosine of 1 falls, so that a copy of what is asked with comes before all that is merely near.
+        """
         centred = self.centred(cosines)
-        return centred if self.background is None else self.background.plain.evidence(centred)
+        if self.background is None:
+            return centred
+        tail = self.background.plain
+        usual = max(1 - self.centre - float(tail.knots[-1]), SAME)
+        distances = np.maximum(1 - cosines, SAME)
+        return np.asarray(tail.evidence(centred) + np.maximum(np.log(usual / distances), 0), np.float32)
 
     def confidences(self, cosines: FloatArray) -> FloatArray:
         """Of each cosine `(n,)`, from 0 to 1; NaN where it is not known."""

@@ -129,6 +129,24 @@ def test_one_list_goes_by_evidence_and_keeps_the_order_within(large):
         assert sure == sorted(sure, reverse=True)
 
 
+def test_what_is_shown_of_a_list_does_not_depend_on_how_much_is_asked_for(large):
+    """The best of each modality is judged, whether or not it is among the first k of the list."""
+    draw, shown = np.random.default_rng(3), set()
+    colours = list(COLOURS)
+    for _ in range(40):
+        question = f"{draw.choice(colours)} {draw.choice(WORDS)} {draw.choice(WORDS)}"
+        every = large.search(question, k=200, rerank="none", lexical="off", min_confidence=0)
+        ids = [hit.id for hit in large.search(question, k=200, rerank="none", lexical="off")]
+        assert ids in ([], [hit.id for hit in every])
+        for least in (None, 0.3, 0.6, 0.9):
+            kept = [hit.id for hit in every if least is not None and hit.confidence >= least]
+            for k in (1, 3):
+                few = large.search(question, k=k, rerank="none", lexical="off", min_confidence=least)
+                assert [hit.id for hit in few] == (ids if least is None else kept)[:k]
+                shown.add((least, len(few)))
+    assert {(None, 0), (None, 3), (0.9, 0), (0.9, 3)} <= shown
+
+
 def test_a_filter_words_that_are_found_and_a_sum_are_never_answered_with_nothing(large):
     absent = " ".join(list(COLOURS)[5:8])
     assert large.search(absent, target="image") == ()

@@ -96,7 +96,8 @@ def test_each_modality_has_a_cut_of_its_own():
 
 def test_a_list_goes_by_what_was_found_and_confidence_by_what_was_expected_too():
     scale, cosines = Scale(0.1, 100, Background(IMAGES, TEXTS, 0.02, Cut(0.9))), np.array([0.22, 0.4], np.float32)
-    assert scale.evidence(cosines) == pytest.approx(IMAGES.evidence(cosines - 0.1), abs=1e-4)
+    nearer = np.log((0.9 - IMAGES.knots[-1]) / (1 - cosines))  # than most of the others find
+    assert scale.evidence(cosines) == pytest.approx(IMAGES.evidence(cosines - 0.1) + nearer, abs=1e-4)
     assert scale.confidences(cosines) == pytest.approx(confidence(TEXTS.evidence(cosines - 0.12)), abs=1e-4)
 
 
@@ -118,3 +119,17 @@ def test_what_is_found_agrees_in_its_own_modality_only():
     assert after.scores(IMAGE, cosines) == before.scores(IMAGE, cosines)  # a list goes by the cosines
     assert after.by_modality[TEXT] == before.by_modality[TEXT]
     assert scales(image=None).agreeing({IMAGE: 0.03}).by_modality[IMAGE].background is None
+
+
+def test_a_copy_of_what_asks_comes_before_what_is_merely_rare():
+    """Pictures that have nothing to do with each other may be near, texts and pictures never are."""
+    near, narrow = Tail.fit(draw.normal(0.5, 0.15, 256)), Tail.fit(draw.normal(0.1, 0.01, 256))
+    both = scales(near, narrow)
+    cosines = np.linspace(-0.2, 1, 500).astype(np.float32)
+    as_pictures, as_texts = both.scores(IMAGE, cosines), both.scores(TEXT, cosines)
+    assert (np.diff(as_pictures) > 0).all()
+    assert (np.diff(as_texts) > 0).all()
+    assert near.evidence(np.array([0.9])) < narrow.evidence(np.array([0.2]))  # a copy would be behind what is rare
+    assert as_pictures[-1] > both.scores(TEXT, np.array([0.1], np.float32))[0]
+    usual = cosines - 0.1 < near.knots[-1]
+    assert (as_pictures[usual] == near.evidence((cosines - np.float32(0.1))[usual])).all()
