@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import reprlib
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +18,7 @@ from mmsearch.errors import MediaError, MissingExtra, ModelError, QueryError
 from mmsearch.identity import identity, projector
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.model import IndexModel
+from mmsearch.search.moments import ORDERED
 from mmsearch.search.query import Query
 from mmsearch.search.route import targets
 from mmsearch.search.searcher import TOGETHER, FitsChanged, Searcher
@@ -26,9 +29,10 @@ from mmsearch.store.database import CATALOG
 from mmsearch.store.statistics import Counts, count
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
+from mmsearch.types import Hit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -337,8 +341,9 @@ class Index:
             rerank: reranker names, `"none"`, or None for the model's default.
             templates: such as `"a photo of {}"`; the text is asked in each of them, and counts as their mean.
             lexical: what words that are found to the letter count, in passages, captions, names of files and
-                metadata: `off`, `on` (beside vectors) or `only`. Any of the words may be found, `"a phrase"` must be,
-                and `beach*` is found in beaches; parts of negative weight exclude nothing.
+                metadata: `off`, `on` (beside vectors) or `only`. Any of the words may be found, `"a phrase"` as it
+                stands, and with `only` it must be, and `beach*` is found in beaches; parts of negative weight exclude
+                nothing.
             explain: give each hit its `stages`: the steps of the search with rank and score after each.
             min_confidence: leave out hits of a lower confidence, from 0 to 1: 0 shows everything. Without it all hits
                 are given, unless not even the best is clearly better than what a question that has nothing to do with
@@ -352,10 +357,8 @@ class Index:
             ModelError: the model's weights or its device are not there.
         """
         if templates and not isinstance(text, str):
-            raise QueryError("a template is for a text, and the query has none")
-        if text is not None and not isinstance(text, (str, Query)):
-            raise QueryError(f"a question is a text or a Query, not a {type(text).__name__}")
-        query = Query.text(text, templates) if isinstance(text, str) else text or Query()
+            raise QueryError("templates go with a text that is given as such; in a Query, Query.text(text, templates)")
+        query = Query() if text is None else _question(text, templates)
         if image is not None:
             query = query + Query.image(image)
         if audio is not None:
@@ -386,7 +389,7 @@ class Index:
             QueryError: what is the same for all of them makes no sense.
             ModelError: the model's weights or its device are not there.
         """
-        if isinstance(queries, (str, Query)):
+        if isinstance(queries, (str, Query)) or not isinstance(queries, Iterable):
             raise QueryError(f"search_many takes several questions: [{queries!r}], or search for one")
         wanted = Wanted.of(target, k, where, rerank, lexical, explain=explain, least=min_confidence)
         if where is not None:
@@ -394,19 +397,21 @@ class Index:
                 Survivors().check(where, view)
 
         def answers() -> Iterator[Hits | MmsearchError]:
-            asked = (Query.text(query) if isinstance(query, str) else query for query in queries)
+            asked = map(_question, queries)
             while some := list(itertools.islice(asked, TOGETHER)):
                 yield from self._ask(lambda searcher: searcher.search_many(some, wanted))  # noqa: B023  (asked at once)
 
         return answers()
 
-    def within(self, item: str | Path, question: str | Query, *, modality: str | None = None, k: int = 10) -> Moments:
+    def within(
+        self, item: str | Path | Hit, question: str | Query, *, modality: str | None = None, k: int = 10
+    ) -> Moments:
         """The moments of one recording, or of one long text, that fit a question best (temporal grounding).
 
         Args:
-            item: its id, or its file.
+            item: its id, its file, or a hit.
             question: a text or a `Query`.
-            modality: `audio` or `text`, for an item that has both; its sound otherwise.
+            modality: `audio` or `text`, for an item that has both; that of the hit, or its sound otherwise.
             k: how many moments at most; there are fewer where nothing else stands out.
 
         Raises:
@@ -415,8 +420,13 @@ class Index:
         """
         from mmsearch.indexing.named import only
 
-        found = only(item, self.named(item))
-        query = Query.text(question) if isinstance(question, str) else question
+        if isinstance(item, Hit):
+            found, modality = item.id, modality or (item.modality if item.modality in ORDERED else None)
+        elif isinstance(item, (str, Path)):
+            found = only(item, self.named(item))
+        else:
+            raise QueryError(f"an item is named by its id, its file or a hit, not {reprlib.repr(item)}")
+        query = _question(question)
         return self._ask(lambda searcher: searcher.within(query, found, modality=modality, most=k))
 
     def _ask(self, ask: Callable[[Searcher], Answer]) -> Answer:
@@ -858,3 +868,8 @@ class Index:
 
     def __len__(self) -> int:
         return self.counts().items
+
+
+def _question(asked: str | Query, templates: Sequence[str] = ()) -> Query:
+    """A question as it is given; what is neither a text nor a `Query` is refused when it is asked."""
+    return asked if isinstance(asked, Query) else Query.text(asked, templates)

@@ -14,15 +14,16 @@ from mmsearch.classification.media import Media
 from mmsearch.encoders import registry
 from mmsearch.media import TIMEOUT_SECONDS
 from mmsearch.media.reader import InProcess, Readers
+from mmsearch.types import Record
 
 if TYPE_CHECKING:
     from mmsearch.classification.labels import Label
     from mmsearch.classification.result import Classified
-    from mmsearch.types import Failure, Record
+    from mmsearch.types import Failure
 
 
 def classify(
-    media: Iterable[str | Path | Record],
+    media: str | Path | Record | Iterable[str | Path | Record],
     labels: str | Path | Iterable[str | Label],
     model: str = registry.DEFAULT,
     *,
@@ -37,7 +38,7 @@ def classify(
     What cannot be read is a `Failure` among the results, and stops nothing.
 
     Args:
-        media: files, folders with everything below them, and records.
+        media: files, folders with everything below them, and records; one, or several.
         labels: names, or `"cat,dog,rain"`, or a file with one in each line: `rain`, or `rain: rainfall | a shower`.
         model: a model's name.
         templates: such as `"a photo of a {}"`; a label is said in each of them, and counts as their mean. What suits
@@ -52,6 +53,7 @@ def classify(
         ModelError: the model is unknown, or its weights cannot be had.
         DecoderError: no process can be started.
     """
+    sources = [media] if isinstance(media, (str, Path, Record)) else media
     named = given.of(labels)
     classifier = Classifier(registry.load(model, device), named, templates)
     inputs = classifier.model.inputs
@@ -62,6 +64,6 @@ def classify(
             if isolate and os.name == "posix":
                 readers = Readers(inputs)
                 stack.callback(readers.close)
-            yield from Media(media, classifier, readers, exclude=exclude, timeout=timeout)
+            yield from Media(sources, classifier, readers, exclude=exclude, timeout=timeout)
 
     return classified()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,14 +56,16 @@ def of(given: str | Path | Iterable[str | Label]) -> tuple[Label, ...]:
     A string is taken for a file if there is one of that name; a `Path` always is.
 
     Raises:
-        QueryError: there are fewer than two, two have the same name, or the file cannot be read.
+        QueryError: there are fewer than two, one is no text, two have the same name, or the file cannot be read.
     """
     if isinstance(given, Path) or (isinstance(given, str) and _is_file(given)):
         found = list(_read(Path(given).expanduser()))
     elif isinstance(given, str):
+        if "," not in given and _leads_to(given, Path.is_dir):
+            raise QueryError(f"{given} is a folder; labels are names, cat,dog,rain, or a file with one in each line")
         found = [Label(name) for part in given.split(",") if (name := part.strip())]
     else:
-        found = [label if isinstance(label, Label) else Label(label.strip()) for label in given]
+        found = [_label(one) for one in given]
     names = [label.name for label in found]
     if "" in names:
         raise QueryError("a label is blank")
@@ -118,14 +121,26 @@ def _empty(name: str, rest: str) -> int:
     return at
 
 
+def _label(given: str | Label) -> Label:
+    if isinstance(given, Label):
+        return given
+    if not isinstance(given, str):
+        raise QueryError(f"a label is a text, not {reprlib.repr(given)}")
+    return Label(given.strip())
+
+
 def _is_file(given: str) -> bool:
     """Whether a string names a file: one that is there, or, by its look, one that should be."""
+    looks = "," not in given and given.strip().lower().endswith((".txt", ".labels"))
+    return looks or _leads_to(given, Path.is_file)
+
+
+def _leads_to(given: str, kind: Callable[[Path], bool]) -> bool:
+    """Whether a string is the path of something of a kind that is there."""
     try:
-        if Path(given).expanduser().is_file():
-            return True
+        return bool(given.strip()) and kind(Path(given).expanduser())
     except (OSError, ValueError, RuntimeError):  # too long for a path, a null character, no such home
         return False
-    return "," not in given and given.strip().lower().endswith((".txt", ".labels"))
 
 
 def _read(path: Path) -> Iterator[Label]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mmsearch.errors import MmsearchError
 
+USAGE = 2  # the exit status of a command that cannot be read
+
 
 def main() -> None:
     """Run `mmsearch`. Errors that mmsearch raises on purpose become one line and exit status 1."""
@@ -19,7 +21,10 @@ def main() -> None:
 
     try:
         app(prog_name="mmsearch", standalone_mode=True)
-    except SystemExit:
+    except SystemExit as end:
+        taken = next((one for one in sys.argv if one.startswith("- ")), None)
+        if end.code == USAGE and taken is not None and "--" not in sys.argv:
+            print(f"hint: {taken!r} is read as an option; put it last, behind --", file=sys.stderr)
         try:
             sys.stdout.flush()
         except BrokenPipeError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import QueryError
-from mmsearch.search.expression import parse, parse_weighted
+from mmsearch.search.expression import parse_weighted
 from mmsearch.search.query import Kind, Query
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def asked(
     index: Index,
-    expression: str | None,
+    question: Query | None,
     *,
     image: Path | None = None,
     audio: Path | None = None,
@@ -32,7 +33,7 @@ def asked(
     Raises:
         QueryError: a part of it cannot be read, or names what is not in the index, or several items of it.
     """
-    query = Query() if expression is None else parse(expression)
+    query = question or Query()
     if image is not None:
         query = query + Query.image(image)
     if audio is not None:
@@ -49,3 +50,11 @@ def asked(
     from mmsearch.indexing.named import only
 
     return query.refined(*([only(name, index.named(name)) for name in names] for names in (like, unlike)))
+
+
+def as_sum(expression: str, question: Query) -> list[str]:
+    """A note for whoever did not mean a sum, if the question is one."""
+    if len(question.parts) < 2:
+        return []
+    words = shlex.quote('"' + expression.strip().replace('"', '""') + '"')
+    return [f"note: asked as a sum, {question}; to ask the words as they stand: {words}"]

@@ -29,6 +29,7 @@ SHOWN = 20  # bad lines that are told one by one
 class _Told:
     """What was said on standard error, and how often."""
 
+    least: float | None
     asked: int = 0
     bad: int = 0
     notes: set[str] = field(default_factory=set)
@@ -41,14 +42,21 @@ class _Told:
     def notes_of(self, hits: Hits) -> None:
         from mmsearch.cli.present import notes
 
-        for note in notes(hits):
+        for note in notes(hits, self.least):
             if note not in self.notes:
                 self.notes.add(note)
                 print(note, file=sys.stderr)
 
 
 def batch(
-    file: Path, many: Many, *, out: Path | None, trec: str | None, templates: Sequence[str], strict: bool
+    file: Path,
+    many: Many,
+    *,
+    out: Path | None,
+    trec: str | None,
+    templates: Sequence[str],
+    strict: bool,
+    least: float | None = None,
 ) -> None:
     """Ask all questions of a file; lines that cannot be asked are told, and stop nothing.
 
@@ -62,6 +70,7 @@ def batch(
         trec: the tag of a run in TREC's format; JSON lines without it.
         templates: that texts are asked in.
         strict: exit with status 1 if any line could not be asked.
+        least: the confidence under which hits were left out, if it was given.
 
     Raises:
         QueryError: a file cannot be opened, both files are the same, or what is the same for all questions makes no
@@ -69,10 +78,11 @@ def batch(
     """
     if trec is not None and (not trec.isprintable() or len(trec.split()) != 1 or trec.strip() != trec):
         raise QueryError(f"the tag of a TREC run is one word, and {trec!r} is not")
-    told = _Told()
+    told = _Told(least)
     with _lines(file) as lines, ExitStack() as stack:
         json_lines = None if str(file) == "-" else file.suffix.lower() in JSON_SUFFIXES
-        answers = _answered(read(lines, json_lines=json_lines, templates=templates), many)
+        questions = read(lines, json_lines=json_lines, templates=templates)
+        answers = _answered(questions if trec is None else _once(questions), many)
         sink = stack.enter_context(_sink(out, lines))
         show: Callable[[str, int, int | None], None] | None = None
         if out is not None or not sys.stdout.isatty():
@@ -94,6 +104,17 @@ def batch(
         raise QueryError(f"there is no question in {file}")
     if not told.asked or (strict and told.bad):
         raise typer.Exit(1)
+
+
+def _once(lines: Iterable[Line]) -> Iterator[Line]:
+    """The same; one with the id of an earlier one cannot be asked, as a run has one list of answers for each id."""
+    first: dict[str, int] = {}
+    for line in lines:
+        if line.query is not None and first.setdefault(line.id, line.number) != line.number:
+            why = f"a run has one list for each id, and {line.id!r} is the id of line {first[line.id]} already"
+            yield Line(line.number, line.id, error=why)
+        else:
+            yield line
 
 
 def _answered(lines: Iterable[Line], many: Many) -> Iterator[tuple[Line, Hits | str]]:

@@ -54,16 +54,28 @@ def excerpt(text: str | None) -> str | None:
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
 
 
-def notes(found: Hits) -> list[str]:
-    """What the asker should know beside the hits."""
+def notes(found: Hits, least: float | None = None) -> list[str]:
+    """What the asker should know beside the hits, of which those under a confidence were left out if one is given."""
     said = list(found.query.get("slow", ()))
     if unreached := found.query.get("unreached"):
         said.insert(0, f"{' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces")
     if found and found.query.get("uncalibrated"):
         said.append("the confidence of such answers is not known: `--min-confidence` left none of them out")
     if (best := found.query.get("unmatched")) is not None:
-        said.append(f"nothing matches well (confidence {best:.2f} at most); `--min-confidence 0` shows what is nearest")
+        shown = _under(best, least or 1.0)
+        nothing = (
+            f"nothing matches well (confidence {shown} at most)"
+            if least is None
+            else f"nothing reaches a confidence of {least:g} (the best has {shown})"
+        )
+        said.append(f"{nothing}; `--min-confidence 0` shows what is nearest")
     return [f"note: {one}" for one in said]
+
+
+def _under(confidence: float, least: float) -> str:
+    """A confidence in the fewest digits, from two on, in which it is under the one that it did not reach."""
+    shown = (f"{confidence:.{digits}f}" for digits in (2, 3, 4))
+    return next((one for one in shown if float(one) < least), "just less")
 
 
 def hits_json(found: Hits) -> dict[str, Any]:

@@ -93,9 +93,10 @@ def search(
 ) -> None:
     """Ask in text, with a picture or with a sound, for any of the three."""
     from mmsearch.cli import present
-    from mmsearch.cli.asked import asked
+    from mmsearch.cli.asked import as_sum, asked
     from mmsearch.cli.within import moments, moments_json
     from mmsearch.engine import open_index
+    from mmsearch.search.expression import parse
 
     wanted = target.replace(" ", "").split(",") if target is not None else None
     given = {
@@ -115,12 +116,16 @@ def search(
                 opened.search_many, target=wanted, k=k, where=where, rerank=rerank, lexical=lexical, explain=explain,
                 min_confidence=least,
             )  # fmt: skip
-            batch(file, many, out=out, trec=trec, templates=template, strict=strict)
+            batch(file, many, out=out, trec=trec, templates=template, strict=strict, least=least)
             return
+        parsed = None if question is None else parse(question)
         query = asked(
-            opened, question, image=image, audio=audio, templates=template,
+            opened, parsed, image=image, audio=audio, templates=template,
             plus=plus, minus=minus, like=like, unlike=unlike,
         )  # fmt: skip
+        if question is not None and parsed is not None and not as_json:
+            for note in as_sum(question, parsed):
+                print(note, file=sys.stderr)
         if within is not None:
             found = opened.within(within, query, modality=target, k=k)
             present.print_json(moments_json(found)) if as_json else moments(found)
@@ -129,7 +134,7 @@ def search(
             query, target=wanted, k=k, where=where, rerank=rerank, lexical=lexical, explain=explain,
             min_confidence=min_confidence,
         )  # fmt: skip
-    for note in present.notes(hits):
+    for note in present.notes(hits, min_confidence):
         print(note, file=sys.stderr)
     if gallery is not None:
         present.gallery(gallery, [(question or "Like this", hits)], "mmsearch")

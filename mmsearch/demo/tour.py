@@ -34,8 +34,9 @@ TOUR = (
     Step(
         title="Words find pictures",
         explanation=(
-            "Nobody has tagged these pictures, and their file names are not read. The words and the pictures become "
-            "points in the same space, and the nearest pictures are the answer, photos and drawings alike."
+            "Nobody has tagged these pictures. The words and the pictures become points in the same space, and the "
+            "nearest pictures are the answer, photos and drawings alike. A file whose name has the words would come "
+            "first, but here none has."
         ),
         text="a musical instrument",
         target=frozenset({Modality.IMAGE}),
@@ -77,8 +78,8 @@ TOUR = (
     Step(
         title="Words find everything",
         explanation=(
-            "Pictures, sounds and texts in one list. Their raw similarities cannot be compared, so each kind is first "
-            "measured against its own average."
+            "Pictures, sounds and texts in one list. Their raw similarities cannot be compared, so what counts is how "
+            "seldom a question that has nothing to do with them finds as much among its own kind."
         ),
         text="a barking dog",
         k=5,

@@ -29,7 +29,7 @@ from mmsearch.types import Modality
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _WEIGHT = re.compile(_NUMBER + r"\s*\*\s*")
-_WEIGHTED = re.compile(r"\s*" + _NUMBER + r"\s*[:*]\s*(?=\S)")
+_WEIGHTED = re.compile(r"\s*" + _NUMBER + r"\s*[:*]\s*")
 _PREFIX = re.compile(r"(text|image|audio|id):\s*")
 _SIGN = re.compile(r"(?:(?<=\s)|^)[-+](?=\s|$)")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -78,7 +78,7 @@ def parse_weighted(text: str) -> Query:
     """
     place = _Place(text)
     match = _WEIGHTED.match(text)
-    weight, start = (_weight(place, match), match.end()) if match else (1.0, len(text) - len(text.lstrip()))
+    weight, start = (_weight(place, match), match.end()) if match else (1.0, _first(text, 0))
     return weight * _part(place, start, len(text.rstrip()))
 
 
@@ -91,14 +91,19 @@ def _terms(place: _Place) -> list[tuple[float, int, int]]:
     sign = 1.0
     for match in signs:
         if text[at : match.start()].strip():
-            found.append((sign, at, match.start()))
+            found.append((sign, _first(text, at), match.start()))
         elif match is not signs[0]:
             raise place.error("a part of the question is missing", match.start())
         sign, at = (-1.0 if match[0] == "-" else 1.0), match.end()
     if not text[at:].strip():
         what = "a part of the question is missing" if signs else "the question is empty"
         raise place.error(what, len(text.rstrip()))
-    return [*found, (sign, at, len(text))]
+    return [*found, (sign, _first(text, at), len(text))]
+
+
+def _first(text: str, at: int) -> int:
+    """Where the first character is, from a place on, that is no blank."""
+    return len(text) - len(text[at:].lstrip())
 
 
 def _quotations(place: _Place) -> list[re.Match[str]]:
@@ -115,7 +120,6 @@ def _quotations(place: _Place) -> list[re.Match[str]]:
 
 def _term(place: _Place, start: int, end: int) -> Query:
     text = place.expression
-    start += len(text[start:end]) - len(text[start:end].lstrip())
     weight = 1.0
     if match := _WEIGHT.match(text, start, end):
         weight, start = _weight(place, match), match.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmsearch.errors import QueryError
 from mmsearch.types import Hit, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -86,7 +87,7 @@ class Part:
             QueryError: a text is none, or a vector is not made of numbers.
         """
         if self.kind is Kind.TEXT and not isinstance(self.content, str):
-            raise QueryError(f"a text to ask with must be a str, not {reprlib.repr(self.content)}")
+            raise QueryError(f"a question is a text or a Query, not {reprlib.repr(self.content)}")
         if self.kind is Kind.VECTOR:
             try:
                 np.asarray(self.content, np.float32)
@@ -169,12 +170,14 @@ class Query:
         """
         from mmsearch.search.expression import parse
 
+        if not isinstance(expression, str):
+            raise QueryError(f"what is parsed is a str, such as 'a dog - leash', not {reprlib.repr(expression)}")
         return parse(expression)
 
     def refined(
         self,
-        like: str | Hit | Sequence[str | Hit] = (),
-        unlike: str | Hit | Sequence[str | Hit] = (),
+        like: str | Hit | Iterable[str | Hit] = (),
+        unlike: str | Hit | Iterable[str | Hit] = (),
         *,
         alpha: float = 1.0,
         beta: float = 0.75,
@@ -185,10 +188,13 @@ class Query:
         `alpha * question + beta * mean(like) - gamma * mean(unlike)` (Rocchio, in The SMART Retrieval System, 1971;
         the weights are those of Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, 9.1.1).
         Of an empty question only the items are left.
+
+        Raises:
+            QueryError: something is neither an id nor a hit.
         """
         question = alpha * self
         for named, weight in ((like, beta), (unlike, -gamma)):
-            items = (named,) if isinstance(named, (str, Hit)) else named
+            items = tuple(named) if isinstance(named, Iterable) and not isinstance(named, (str, Hit)) else (named,)
             for item in items:
                 question = question + weight / len(items) * Query.item(item)
         return question
@@ -240,13 +246,17 @@ class Query:
         return self * (1 / weight)
 
     def __repr__(self) -> str:
+        """The sum as it is written, and that it is one."""
+        return f"Query({self})"
+
+    def __str__(self) -> str:
         """The sum as it is written."""
         shown = ""
         for part in self.parts:
             sign = "-" if part.weight < 0 else "+" if shown else ""
             times = "" if abs(part.weight) == 1 else f"{abs(part.weight):g} * "
             shown += f"{' ' if shown else ''}{sign}{' ' if sign else ''}{times}{part.kind} {part.describe()!r}"
-        return f"Query({shown})"
+        return shown
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -294,9 +304,9 @@ class Query:
         if not self.parts:
             raise QueryError("the query is empty: give a text, an image, a sound or a vector")
         if not all(math.isfinite(part.weight) for part in self.parts):
-            raise QueryError(f"a weight is no number in {self}")
+            raise QueryError(f"a weight is no number in {self!r}")
         if not any(part.weight for part in self.parts):
-            raise QueryError(f"the weights cancel out, nothing is left to ask with: {self}")
+            raise QueryError(f"the weights cancel out, nothing is left to ask with: {self!r}")
         for part in self.parts:
             part.check()
         for modality in self.modalities:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,7 +11,7 @@ from mmsearch.errors import QueryError
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from mmsearch.encoders.base import Model
     from mmsearch.encoders.bridge.bridge import Bridge
@@ -55,7 +56,10 @@ def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
         return ORDER
     if isinstance(target, Modality):
         return (target,)
-    names = {target} if isinstance(target, str) else set(target)
+    named = list(target) if isinstance(target, Iterable) and not isinstance(target, str) else [target]
+    if wrong := [name for name in named if not isinstance(name, str)]:
+        raise QueryError(f"a target is named by a str, such as 'image', not {reprlib.repr(wrong[0])}")
+    names = set(named)
     if not names:
         raise QueryError("no target modality was given")
     if unknown := names - ALL:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
-from mmsearch.errors import QueryError
+from mmsearch.errors import FilterError, QueryError
 from mmsearch.search import rerank
 from mmsearch.search.lexical.hybrid import Lexical
 from mmsearch.search.route import targets
@@ -67,10 +69,15 @@ class Wanted:
 
         Raises:
             QueryError: the target, k, the chain, `lexical` or the confidence makes no sense.
+            FilterError: the filter is no text.
         """
         check(k)
+        if where is not None and not isinstance(where, str):
+            raise FilterError(f"a filter is a str, such as 'year >= 2020', not {reprlib.repr(where)}")
         if lexical is not None:
             Lexical.named(lexical)
+        if least is not None and not isinstance(least, Real):
+            raise QueryError(f"a confidence is a number from 0 to 1, not {reprlib.repr(least)}")
         if least is not None and not 0 <= least <= 1:
             raise QueryError(f"a confidence is from 0 to 1, not {least}: 0 shows everything, 0.95 what is sure")
         steps = None if chain is None else rerank.names(chain)

@@ -65,6 +65,13 @@ def test_records(tmp_path):
     assert found[0].path is None and isinstance(found[1], Failure)
 
 
+def test_a_single_one_is_no_list_of_letters(media):
+    file = media / "red.png"
+    for one in (file, str(file), Record(image=file)):
+        (found,) = mmsearch.classify(one, LABELS, "fake", isolate=False)
+        assert found.label == "red"
+
+
 def test_of_an_item_with_several_media_the_picture_is_looked_at():
     (found,) = mmsearch.classify([Record(image=picture("red"), text="blue")], "red,blue", "fake")
     assert (found.modality, found.label) == (Modality.IMAGE, "red")

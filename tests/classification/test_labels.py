@@ -29,6 +29,7 @@ def test_a_label_is_said_in_every_way_in_every_template():
         ("", "there is none"),
         ("dog,,", "there is one"),
         (["dog", " "], "blank"),
+        (["cat", 5], "a label is a text, not 5"),
         ("dog,cat,dog", "'dog' is given twice"),
         ("labels-that-are-not-there.txt", "cannot read the labels labels-that-are-not-there.txt"),
     ],
@@ -52,6 +53,14 @@ def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\x00d")
     with pytest.raises(QueryError, match="cannot read the labels"):
         of(tmp_path / "labels.txt")
+
+
+def test_a_folder_is_no_file_of_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats,dogs").mkdir()
+    with pytest.raises(QueryError, match=f"{tmp_path} is a folder; labels are names"):
+        of(str(tmp_path))
+    assert of("cats,dogs") == (Label("cats"), Label("dogs"))
 
 
 def test_a_template_says_where_the_label_goes():

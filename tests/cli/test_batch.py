@@ -122,6 +122,17 @@ def test_a_trec_run_into_a_file(run, tmp_path):
     assert all(a > b for a, b in zip(scores[:4], scores[1:5], strict=True))
 
 
+def test_a_run_has_each_question_once(run, tmp_path):
+    (tmp_path / "q.jsonl").write_text(
+        '{"id": "a", "text": "red"}\n{"id": "3", "text": "low"}\n{"text": "blue"}\n{"id": "a", "text": "blue"}\n'
+    )
+    done = run("--file", tmp_path / "q.jsonl", "--trec", "mine", "-k", 2)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["a", "a", "3", "3"]
+    assert "line 3: a run has one list for each id, and '3' is the id of line 2 already" in done.stderr
+    assert "line 4: a run has one list for each id, and 'a' is the id of line 1 already" in done.stderr
+    assert len(lines(run("--file", tmp_path / "q.jsonl").stdout)) == 4
+
+
 def test_options_are_those_of_a_search(run, tmp_path):
     (tmp_path / "q.txt").write_text("red\n")
     plain, asked = (

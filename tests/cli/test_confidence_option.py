@@ -1,6 +1,7 @@
 """`mmsearch search --min-confidence`, and the answer to what is not there."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from typer.testing import CliRunner
 import mmsearch
 from mmsearch import Record
 from mmsearch.cli.app import app
+from mmsearch.cli.present import notes
 from mmsearch.encoders.fake import COLOURS
 from mmsearch.errors import QueryError
+from mmsearch.types import Hits
 
 ABSENT = "purple brown orange"  # colours that no picture has
 
@@ -70,6 +73,25 @@ def test_a_run_for_evaluation_is_whole(folder, tmp_path):
     assert len(done.stdout.splitlines()) == 20
     lines = [json.loads(line) for line in run(folder, "--file", str(tmp_path / "questions.txt")).stdout.splitlines()]
     assert [len(line["hits"]) for line in lines] == [10, 0]
+
+
+def test_what_is_not_reached_is_told_in_enough_digits(folder, tmp_path):
+    done = run(folder, "red", "--min-confidence", "1")
+    best = re.search(r"nothing reaches a confidence of 1 \(the best has (0\.\d+)\)", done.stderr)
+    assert best is not None and 0.5 < float(best[1]) < 1
+    (tmp_path / "questions.txt").write_text("red\n")
+    many = run(folder, "--file", str(tmp_path / "questions.txt"), "--min-confidence", "1")
+    assert best[0] in many.stderr
+
+
+@pytest.mark.parametrize(
+    ("best", "least", "shown"),
+    [(0.4, None, "0.40 at most"), (0.9987, 1.0, "has 0.999"), (0.99961, 1.0, "has 0.9996"), (0.89, 0.9, "has 0.89"),
+     (1.0, 1.0, "has just less"), (0.999, None, "0.999 at most")],
+)  # fmt: skip
+def test_no_note_contradicts_itself(best, least, shown):
+    (note,) = notes(Hits([], {"unmatched": best}), least)
+    assert f"{shown})" in note
 
 
 def test_what_is_no_confidence(folder):

@@ -1,6 +1,7 @@
 """`mmsearch search` with sums, items and moments, as a user runs it."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -33,6 +34,22 @@ def test_sums(run, media):
     assert found(run, "--minus", "red")[-1] == "red.png"
 
 
+def test_a_question_that_is_read_as_a_sum_is_told_and_how_to_ask_its_words(run):
+    _, _, error = run("search", "red - it's blue")
+    assert "note: asked as a sum, text 'red' - text \"it's blue\"; to ask the words as they stand: " in error
+    (words,) = shlex.split(error.partition("as they stand: ")[2])
+    for arguments in ([words], ["--plus", "red - blue"], ["--minus", "red"], ["red - it's blue", "--json"]):
+        _, _, error = run("search", *arguments)
+        assert "as a sum" not in error
+    _, out, _ = run("search", words, "--json")
+    assert json.loads(out)["query"]["text"] == "red - it's blue"
+
+
+def test_what_begins_with_a_minus_can_stand_last(run):
+    status, out, error = run("search", "--paths", "--target", "image", "--", "- red")
+    assert status == 0 and out.splitlines()[-1].endswith("red.png") and "hint" not in error
+
+
 def test_more_like_this_by_file_and_by_id(run, media):
     by_file = found(run, "--like", media / "red.png")
     assert "red.png" not in by_file
@@ -47,7 +64,9 @@ def test_more_like_this_by_file_and_by_id(run, media):
     [
         (["red + "], "query: a part of the question is missing, at character 6\n  red + \n       ^"),
         (['red - "blue'], "this quotation mark is not closed, at character 7"),
-        (["red - red"], "the weights cancel out"),
+        (["red - red"], "nothing is left to ask with, at character 7\n  red - red\n        ^"),
+        (["red", "--plus", "0.5:"], "a part of the question is missing, at character 5"),
+        (["- red"], "hint: '- red' is read as an option; put it last, behind --"),
         (["red", "--plus", "gone.png"], "the image gone.png is not there; write text:gone.png"),
         (["--like", "gone"], "nothing in the index has the id 'gone' or is at that path"),
         (["--image", "gone.png"], "gone.png"),

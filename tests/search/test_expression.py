@@ -61,9 +61,9 @@ def test_files_are_told_by_how_they_are_written(tmp_path, monkeypatch):
         ("0.5*", "a part of the question is missing", 4),
         ("a dog + id:", "a part of the question is missing", 11),
         ('a dog - "leash', "this quotation mark is not closed", 8),
-        ("a dog - a dog", "the weights cancel out", 7),
+        ("a dog - a dog", "the weights cancel out", 8),
         ("0*a dog", "the weights cancel out", 0),
-        ("0.1*dog + 0.2*dog - 0.3*dog", "the weights cancel out", 19),
+        ("0.1*dog + 0.2*dog - 0.3*dog", "the weights cancel out", 20),
         ('""', "a part of the question is missing", 0),
         ('a + "  "', "a part of the question is missing", 4),
         ('a + 2*text:""', "a part of the question is missing", 11),
@@ -112,3 +112,6 @@ def test_parts_of_options_have_a_weight_before_a_colon(tmp_path, monkeypatch):
         parse_weighted(" 1e999:beach")
     with pytest.raises(MmsearchError, match="a part of the question is missing, at character 3"):
         parse_weighted('2:""')
+    for written in ("0.5:", "0.5: ", "2*"):
+        with pytest.raises(MmsearchError, match="a part of the question is missing"):
+            parse_weighted(written)

@@ -76,7 +76,7 @@ def test_words_alone(filled):
 
 def test_one_that_cannot_be_asked_stops_nothing(filled, tmp_path):
     bad = [Query.image(tmp_path / "gone.png"), Query(), Query.item("nobody"), Query.text("red") - Query.text("red")]
-    bad += [Query.vector(np.ones(3))]
+    bad += [Query.vector(np.ones(3)), 5]
     queries = [query for pair in zip(QUERIES, bad, strict=False) for query in pair]
     found = list(filled.search_many(queries))
     for many, query in zip(found, queries, strict=True):
@@ -134,7 +134,7 @@ def test_none_at_all(filled):
     assert list(filled.search_many([])) == []
 
 
-@pytest.mark.parametrize("asked", ["a dog", Query.text("a dog")])
+@pytest.mark.parametrize("asked", ["a dog", Query.text("a dog"), 5])
 def test_one_question_is_not_several(filled, asked):
     with pytest.raises(QueryError, match="search_many takes several questions"):
         filled.search_many(asked)

@@ -74,6 +74,15 @@ def test_sums_and_sounds_ask_too(recordings):
     assert sorted(one.end for one in low) == pytest.approx([60, 200, 270], abs=5)
 
 
+def test_a_hit_names_its_item_and_its_medium(recordings):
+    (sound,) = recordings.search("a whistle", target="audio", k=1, where="id = 'long'")
+    (text,) = recordings.search("a text of its own", target="text", k=1)
+    assert text.id == "long"
+    assert list(recordings.within(sound, "a whistle")) == list(recordings.within("long", "a whistle"))
+    assert recordings.within(text, "a text").modality == "text"
+    assert recordings.within(text, "a whistle", modality="audio").modality == "audio"
+
+
 def test_nothing_stands_out(recordings):
     found = recordings.within("low-0", "a whistle")
     assert list(found) == []
@@ -114,6 +123,7 @@ def test_the_passages_of_a_text(index):
     ("item", "modality", "said"),
     [
         ("gone", None, "nothing in the index has the id 'gone' or is at that path"),
+        (5, None, "an item is named by its id, its file or a hit, not 5"),
         ("red", None, "red has no sound and no text to look for moments in, only image"),
         ("short", "text", "short has no text to look for moments in, only audio"),
     ],

@@ -8,6 +8,7 @@ from made import picture
 from PIL import Image
 
 from mmsearch import MmsearchError, Query, Record
+from mmsearch.errors import FilterError, QueryError
 from mmsearch.types import Modality
 
 
@@ -159,6 +160,7 @@ def test_relevance_feedback_is_rocchios(full):
     assert Query().refined(like=[red]).parts[0].content == red.id
     assert Query().refined(like=red, unlike="gone") == Query().refined([red], ["gone"])
     assert Query().refined(like="gone").items == ("gone",)
+    assert Query().refined(like=iter("ab")) == Query().refined(like=["a", "b"])
     assert [part.weight for part in Query.text("x").refined(["a"], ["b"], alpha=2, beta=3, gamma=4).parts] == [2, 3, -4]
 
 
@@ -192,8 +194,8 @@ def test_parts_of_weight_0_take_no_part(full):
         (Query.vector(np.ones(64)) - Query.vector(np.ones(64)), "the parts of the query cancel out"),
         (Query.item("gone"), "no item in the index has the id 'gone'"),
         (Query.item("\udcff"), r"no item in the index has the id '\\udcff'"),
-        (Query.text(5), "a text to ask with must be a str, not 5"),
-        (Query.text(None), "a text to ask with must be a str, not None"),
+        (Query.text(5), "a question is a text or a Query, not 5"),
+        (Query.text(None), "a question is a text or a Query, not None"),
         (Query.vector(["a"]), r"a query vector must be an array of numbers, not \['a'\]"),
         (Query.vector([[1], [2, 3]]), "a query vector must be an array of numbers"),
         (Query.vector([10**400]), "a query vector must be an array of numbers"),
@@ -238,5 +240,36 @@ def test_a_vector_can_be_a_part(full):
 
 def test_what_is_no_question_is_refused(full):
     for nothing in (5, b"red", Query.text, ["red"]):
-        with pytest.raises(MmsearchError, match="a question is a text or a Query, not a"):
+        with pytest.raises(MmsearchError, match="a question is a text or a Query, not "):
             full.search(nothing)
+    with pytest.raises(MmsearchError, match="what is parsed is a str, such as 'a dog - leash', not 5"):
+        Query.parse(5)
+    for wrong in ({"like": 5}, {"unlike": 5}, {"like": [5]}):
+        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, a str, or by a hit, not 5"):
+            Query.text("red").refined(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"where": 5}, FilterError, "a filter is a str, such as 'year >= 2020', not 5"),
+        ({"rerank": 5}, QueryError, "rerank is a str such as 'tags,mmr:0.7', or a list of such names, not 5"),
+        ({"rerank": ["tags", 5]}, QueryError, "or a list of such names, not"),
+        ({"target": 5}, QueryError, "a target is named by a str, such as 'image', not 5"),
+        ({"target": ["image", 5]}, QueryError, "a target is named by a str, such as 'image', not 5"),
+        ({"min_confidence": "0.5"}, QueryError, "a confidence is a number from 0 to 1, not '0.5'"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_told_with_what_is_wanted(full, options, error, said):
+    for ask in (lambda: full.search("red", **options), lambda: full.search_many(["red"], **options)):
+        with pytest.raises(error, match=said):
+            ask()
+
+
+def test_several_targets_come_in_any_order_from_anywhere(full):
+    assert full.search("red", target=iter(["text", "image"])).query["target"] == ["image", "text"]
+
+
+def test_templates_go_with_a_text(full):
+    with pytest.raises(QueryError, match=r"in a Query, Query\.text\(text, templates\)"):
+        full.search(Query.text("red"), templates=["a {}"])

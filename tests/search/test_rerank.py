@@ -7,6 +7,7 @@ from mmsearch.encoders.base import TagWeights
 from mmsearch.errors import QueryError
 from mmsearch.search import rerank
 from mmsearch.search.candidates import Candidates
+from mmsearch.search.rerank.base import Context
 from mmsearch.types import Modality
 
 
@@ -72,9 +73,26 @@ def test_errors_show_the_place_the_nearest_names_and_what_there_is(full):
     assert chain[caret.index("^") :] == "mmr:2"
 
 
-def test_each_reranker_can_be_made(full):
-    from mmsearch.search.rerank.base import Context
+def test_how_many_may_stand_right_behind_the_name(full):
+    assert rerank.names("cross@5,mmr") == ("cross@5", "mmr")
+    context = Context(full._store, full._store.snapshot(), full.model, {})
+    short, long, other = (vars(rerank.make(chain, context)[0][1]) for chain in ("cross@5", "cross:@5", "cross:@6"))
+    assert short == long != other
+    with pytest.raises(QueryError, match="cross judges from 1 to 200 candidates, not 0"):
+        rerank.names("cross@0")
+    with pytest.raises(QueryError, match="the reranker exact takes no argument, not '@5'"):
+        rerank.names("exact@5")
 
+
+@pytest.mark.parametrize("chain", ["none:1", "tags,none", "none,none"])
+def test_none_takes_no_argument_and_stands_alone(chain):
+    with pytest.raises(QueryError, match="none takes no argument and stands alone"):
+        rerank.names(chain)
+    assert rerank.names("none") == rerank.names(" none ,") == rerank.names(["none"]) == ()
+    assert rerank.names(iter(["tags", "mmr"])) == ("tags", "mmr")
+
+
+def test_each_reranker_can_be_made(full):
     for name, entry in rerank.RERANKERS.items():
         assert rerank.make(name, Context(full._store, full._store.snapshot(), full.model, {}))[0][0] == name
         assert (":" in entry.takes) == bool(entry.takes)

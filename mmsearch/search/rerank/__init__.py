@@ -5,6 +5,9 @@ A chain is written as text, `exact,nnn,mmr:0.7`: names from `RERANKERS`, each wi
 
 from __future__ import annotations
 
+import re
+import reprlib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,11 +82,17 @@ def pooled(reranker: Reranker, query: Embedded, candidates: Candidates) -> Candi
 
 def _read(chain: str | Sequence[str]) -> list[tuple[str, Callable[[Context], Reranker]]]:
     """The steps of a chain, and how each is made."""
-    steps = [step.strip() for step in (chain.split(",") if isinstance(chain, str) else chain)]
-    steps = [step for step in steps if step not in ("", "none")]
+    given = chain.split(",") if isinstance(chain, str) else list(chain) if isinstance(chain, Iterable) else [chain]
+    if not all(isinstance(step, str) for step in given):
+        raise QueryError(f"rerank is a str such as 'tags,mmr:0.7', or a list of such names, not {reprlib.repr(chain)}")
+    steps = [step.strip() for step in given]
+    steps = [step for step in steps if step]
+    if steps == ["none"]:
+        return []
     found = []
     for number, step in enumerate(steps):
-        name, _, argument = step.partition(":")
+        name = re.split("[:@]", step, maxsplit=1)[0]
+        argument = step[len(name) :].removeprefix(":")  # `cross@5` is `cross:@5`
         try:
             found.append((step, _builder(name, argument)))
         except QueryError as error:
@@ -92,6 +101,8 @@ def _read(chain: str | Sequence[str]) -> list[tuple[str, Callable[[Context], Rer
 
 
 def _builder(name: str, argument: str) -> Callable[[Context], Reranker]:
+    if name == "none":
+        raise QueryError("none takes no argument and stands alone, for no reranker at all")
     if name not in RERANKERS:
         near = get_close_matches(name.lower(), RERANKERS, 2)
         meant = f"; did you mean {' or '.join(near)}?" if near else "."
