@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +17,7 @@ import numpy as np
 from mmsearch.embedding import vector_group
 from mmsearch.errors import ModelMismatch
 from mmsearch.exchange import rows
+from mmsearch.exchange.batch import BATCH_ROWS
 from mmsearch.exchange.completion import completed
 from mmsearch.store.bulk import PutRows
 from mmsearch.store.changes import NewItem, NewSegment, Put
@@ -85,7 +87,7 @@ class _Ready:
 class Load:
     """One import. Make it, call `run` once, and drop it.
 
-    The next rows are read and checked in a thread of their own while the last ones are written.
+    Of a large source, the next rows are read and checked in a thread of their own while the last ones are written.
 
     Args:
         store: the index.
@@ -98,8 +100,6 @@ class Load:
         self, store: Store, writer: Writer, model: Model, progress: Callable[[str, int, int], None] | None = None
     ) -> None:
         self._store, self._writer, self._model, self._progress = store, writer, model, progress
-        self._groups: dict[tuple[Any, Any], Group | str] = {}
-        self._before = int(store.query("SELECT coalesce(max(id), 0) FROM items")[0][0])
         self._added = self._replaced = self._segments = self._rejected = 0
         self._failed: list[Failure] = []
 
@@ -113,10 +113,8 @@ class Load:
         """
         started = time.perf_counter()
         self._check_model(source)
-        with closing(self._ready(source)) as parts, ThreadPoolExecutor(1, "mmsearch-load") as ahead:
-            coming = ahead.submit(next, parts, None)
-            while (ready := coming.result()) is not None:
-                coming = ahead.submit(next, parts, None)
+        with closing(self._ready(source)) as parts, closing(_ahead(parts, source.rows)) as some:
+            for ready in some:
                 self._commit(ready)
                 if self._progress is not None:
                     self._progress("importing", ready.done, source.rows)
@@ -166,12 +164,12 @@ class Load:
         self, batch: Batch, norms: NDArray[np.float64], rejected: list[tuple[int, object, str]]
     ) -> Iterator[_Row]:
         """The rows that can be used; why the others cannot is added to `rejected`."""
+        group_of = cache(self._group)
         for i, (entry, norm) in enumerate(zip(batch.entries, norms.tolist(), strict=True)):
-            key = entry.get("id")
-            group = self._group(entry.get("modality"), entry.get("space"))
+            key, group = entry.get("id"), group_of(entry.get("modality"), entry.get("space"))
             if i in batch.wrong:
                 wrong = batch.wrong[i]
-            elif norm == 0 or not math.isfinite(norm):
+            elif not 0 < norm < math.inf:
                 wrong = "its vector is all zero" if norm == 0 else "its vector is not finite"
             elif key is None or key == "" or not isinstance(key, (str, int)):
                 key, wrong = None, "it has no id"
@@ -184,11 +182,6 @@ class Load:
 
     def _group(self, modality: Any, space: Any) -> Group | str:  # noqa: ANN401  (whatever a file says)
         """Where a vector belongs, or why it belongs nowhere."""
-        if (modality, space) not in self._groups:
-            self._groups[modality, space] = self._find_group(modality, space)
-        return self._groups[modality, space]
-
-    def _find_group(self, modality: Any, space: Any) -> Group | str:  # noqa: ANN401  (whatever a file says)
         if modality not in set(Modality):
             return f"{modality!r} is no modality; there are: {', '.join(Modality)}"
         spaces = [head.space for head in self._model.heads if modality in head.space.modalities]
@@ -201,10 +194,10 @@ class Load:
     def _commit(self, ready: _Ready) -> None:
         for number, key, reason in ready.rejected:
             self._reject(f"row {number}: {reason}", key)
-        known = self._known(ready.keys)
+        known, before = self._known(ready.keys), self._before()
         fresh: dict[str, int] = {}
         for i, key in enumerate(ready.keys):
-            if key in fresh or known.get(key, 0) > self._before:
+            if key in fresh or known.get(key, 0) > before:
                 count = ready.segments[i] if ready.segments else 1
                 self._reject("its id came before in the same source", key, count)
             else:
@@ -215,6 +208,14 @@ class Load:
             replaced = sum(key in fresh for key in known)
             self._replaced += replaced
             self._added += len(fresh) - replaced
+
+    def _before(self) -> float:
+        """The last id that an item had before this import, whose own follow without a gap; infinity as it begins."""
+        put = self._added + self._replaced
+        if put == 0:
+            return math.inf
+        ((last,),) = self._store.query("SELECT seq FROM sqlite_sequence WHERE name = 'items'")
+        return float(last - put)
 
     def _known(self, keys: list[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -230,15 +231,29 @@ class Load:
             self._failed.append(Failure(None, None if key is None else str(key), reason))
 
 
+def _ahead(parts: Generator[_Ready, None, None], rows: int) -> Generator[_Ready, None, None]:
+    """The parts of so many rows; if there are several, the next is made in a thread while one is worked with."""
+    if rows <= BATCH_ROWS:
+        yield from parts
+        return
+    with ThreadPoolExecutor(1, "mmsearch-load") as thread:
+        coming = thread.submit(next, parts, None)
+        while (ready := coming.result()) is not None:
+            coming = thread.submit(next, parts, None)
+            yield ready
+
+
 def _unit(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Vectors `(n, d)` of unit norm, and what their norms `(n,)` were; without meaning where that is 0 or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64, casting="same_kind"))
+        unit = np.asarray(vectors, np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", unit, unit)).astype(np.float64)
         others = np.flatnonzero(~(np.abs(norms - 1) <= UNIT))
-        unit = np.asarray(vectors, np.float32) if len(others) == 0 else np.array(vectors, np.float32)
         if len(others):
-            lengths = np.where(norms[others] > 0, norms[others], 1.0)
-            unit[others] = vectors[others].astype(np.float64) / lengths[:, None]
+            exact = vectors[others].astype(np.float64)
+            lengths = norms[others] = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+            unit = unit.copy()
+            unit[others] = exact / np.where(lengths > 0, lengths, 1.0)[:, None]
     return unit, norms
 
 
@@ -247,16 +262,11 @@ def _alone(found: list[_Row], unit: NDArray[np.float32], done: int, rejected: li
 
     def changes(places: list[int]) -> list[Change | PutRows]:
         some = found if len(places) == len(found) else [found[i] for i in places]
-        entries = [entry for _, entry, _, _ in some]
-        rows = unit if len(some) == len(unit) else unit[[i for _, _, i, _ in some]]
-        return [
-            PutRows(
-                [key for key, *_ in some], [entry["metadata"] for entry in entries],
-                [entry.get("excerpt") for entry in entries], some[0][3], rows,
-            )
-        ]  # fmt: skip
+        keys, entries, numbers, groups = zip(*some, strict=True)
+        metadata, excerpts = [entry["metadata"] for entry in entries], [entry.get("excerpt") for entry in entries]
+        return [PutRows(keys, metadata, excerpts, groups[0], unit if len(some) == len(unit) else unit[[*numbers]])]
 
-    return _Ready(done, [key for key, *_ in found], [], changes, rejected)
+    return _Ready(done, [row[0] for row in found], [], changes, rejected)
 
 
 def _joined(items: list[NewItem], done: int, rejected: list[tuple[int, object, str]]) -> _Ready:

@@ -72,13 +72,15 @@ def check(sql: Callable[..., Any], add: AddRows) -> None:
         raise StoreError("the segments that are given rows at once must differ")
     for some in (ids[start : start + PARAMETERS] for start in range(0, len(ids), PARAMETERS)):
         marks = ", ".join("?" * len(some))
-        there = sql(f"SELECT count(*) FROM segments WHERE id IN ({marks}) AND modality = ?", (*some, group.modality))
-        if (count := there.scalar_one()) < len(some):
-            raise StoreError(f"{len(some) - count} segments that are given {group.modality} rows are gone or no such")
-        known = sql(
+        ((there,),) = sql(
+            f"SELECT count(*) FROM segments WHERE id IN ({marks}) AND modality = ?", (*some, group.modality)
+        )
+        if there < len(some):
+            raise StoreError(f"{len(some) - there} segments that are given {group.modality} rows are gone or no such")
+        ((known,),) = sql(
             f"SELECT count(*) FROM rows r JOIN shards s ON s.id = r.shard_id WHERE r.segment_id IN ({marks}) "
             "AND s.kind = ? AND s.name = ? AND s.version = ?",
             (*some, group.kind, group.name, group.version),
-        ).scalar_one()
+        )
         if known:
             raise StoreError(f"{known} segments have rows of {group.name} {group.version} already")

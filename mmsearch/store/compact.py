@@ -95,7 +95,8 @@ def compact(
             store.close()
     folder = index.folder
     small = shards.SHARD_ROWS // 4 if small_rows is None else small_rows
-    with index.writer(wait=wait):  # the lock, and everything of writers that died cleaned up
+    with index.writer(wait=wait) as writer:  # the lock, and everything of writers that died cleaned up
+        writer.hand_over()
         before, shards_before, covered = _bytes(folder), _shards(index), _covered(index)
         engine = database.engine(folder, write=True)
         try:

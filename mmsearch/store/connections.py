@@ -38,6 +38,18 @@ class Connections:
         finally:
             self.give_back(connection, free)
 
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction for writing, which is committed when the block is done.
+
+        Raises:
+            StoreError, sqlite3.Error: as `taken`; or it cannot be committed.
+        """
+        with self.taken() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
     def take(self) -> tuple[sqlite3.Connection, Free]:
         """A connection without a transaction, and where it is to be given back.
 

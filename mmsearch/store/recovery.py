@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import IndexDamaged
 from mmsearch.store import fits, structures
@@ -11,10 +13,11 @@ from mmsearch.store.shard import Group
 from mmsearch.store.transaction import Active
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable
 
     from sqlalchemy import Engine
+
+SUFFIXES = (".vec", structures.SUFFIX)
 
 
 def recover(engine: Engine, folder: Path) -> dict[Group, Active]:
@@ -28,13 +31,14 @@ def recover(engine: Engine, folder: Path) -> dict[Group, Active]:
     """
     made: dict[Group, Active] = {}
     with engine.begin() as connection:
-        if fits.drop_idle(connection.exec_driver_sql):
-            connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
-    with engine.connect() as connection:
-        found = connection.exec_driver_sql(
+        sql = connection.exec_driver_sql
+        if fits.drop_idle(sql):
+            sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+        found = sql(
             "SELECT id, kind, name, version, modality, dtype, dim, file, rows, sealed, "
             "(SELECT crc FROM blocks WHERE shard_id = id ORDER BY block DESC LIMIT 1) FROM shards"
         ).all()
+        kept = _named(sql, folder)
     for id_, *group_fields, file, rows, sealed, crc in found:
         group = Group(*group_fields)
         wrong = shards.odd(folder, group, file, rows)
@@ -49,31 +53,25 @@ def recover(engine: Engine, folder: Path) -> dict[Group, Active]:
                 handle.truncate(end)
         if not sealed:
             made[group] = Active(id_, path, rows, crc or 0)
-    sweep(folder, named(engine, folder))
-    _remove(folder, f"{structures.SUFFIX}.new", set())
+    sweep(folder, kept, (*SUFFIXES, f"{structures.SUFFIX}.new"))
     return made
 
 
-def named(engine: Engine, folder: Path) -> dict[str, set[Path]]:
-    """The files that the catalog names, by their suffix."""
-    found = {}
+def named(engine: Engine, folder: Path) -> set[Path]:
+    """The files that the catalog names, of shards and of structures."""
     with engine.connect() as connection:
-        for table, suffix in (("shards", ".vec"), ("structures", structures.SUFFIX)):
-            files = connection.exec_driver_sql(f"SELECT file FROM {table}").scalars()
-            found[suffix] = {folder / file for file in files}
-    return found
+        return _named(connection.exec_driver_sql, folder)
 
 
-def sweep(folder: Path, kept: Mapping[str, set[Path]]) -> None:
-    """Remove files of shards and structures that are not among those that the catalog names."""
-    for suffix, files in kept.items():
-        _remove(folder, suffix, files)
+def _named(sql: Callable[[str], Iterable[Any]], folder: Path) -> set[Path]:
+    return {folder / file for (file,) in sql("SELECT file FROM shards UNION ALL SELECT file FROM structures")}
 
 
-def _remove(folder: Path, suffix: str, named: set[Path]) -> None:
-    """Remove the files below `shards` that are called so and not named."""
-    inside = folder.resolve()
-    for path in (folder / "shards").rglob(f"*{suffix}"):
-        ours = path.parent.resolve().is_relative_to(inside) and (path.is_symlink() or path.is_file())
-        if ours and path not in named:
-            path.unlink()
+def sweep(folder: Path, kept: Collection[Path], suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    """Remove files of shards and structures, or those that are called so, but for those that are `kept`."""
+    for parent, folders, files in os.walk(folder / "shards"):
+        if not Path(parent).resolve().is_relative_to(folder.resolve()):  # a junction, which is no link to Python 3.11
+            continue
+        for path in (Path(parent, name) for name in (*folders, *files) if name.endswith(suffixes)):
+            if path not in kept and (path.is_symlink() or path.is_file()):
+                path.unlink()

@@ -209,6 +209,7 @@ def append(path: Path, group: Group, committed: int, new: NDArray[Any]) -> None:
     """Write rows `(n, dim)` behind the committed ones and wait until they are on the disk.
 
     Raises:
+        IndexDamaged: the file is missing.
         StoreError: they cannot be written (a full disk, say); what was committed is untouched.
     """
     start = HEADER_BYTES + committed * group.row_bytes
@@ -216,6 +217,8 @@ def append(path: Path, group: Group, committed: int, new: NDArray[Any]) -> None:
         with path.open("r+b", buffering=0) as file:
             _write(file, start, _bytes(group, new))
             _sync_data(file.fileno())
+    except FileNotFoundError as error:
+        raise IndexDamaged(f"the shard {path} is missing: run `mmsearch verify --repair`") from error
     except OSError as error:
         raise StoreError(f"cannot write to the shard {path}: {error.strerror}") from error
 
@@ -240,11 +243,9 @@ def mapped(path: Path, group: Group, rows: int, *, scattered: bool = False) -> N
         size = path.stat().st_size
         if size < needed:
             raise IndexDamaged(f"the shard {path} has {size} bytes of {needed}: run `mmsearch verify --repair`")
-        if not scattered:
-            return np.memmap(path, group.dtype, "r", HEADER_BYTES, (rows, group.dim))
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             content = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
-        if hasattr(mmap, "MADV_RANDOM"):
+        if scattered and hasattr(mmap, "MADV_RANDOM"):
             content.madvise(mmap.MADV_RANDOM)
         return np.frombuffer(content, group.dtype, rows * group.dim, HEADER_BYTES).reshape(rows, group.dim)
     except OSError as error:
@@ -286,15 +287,15 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _write(file: FileIO, start: int, content: bytes) -> None:
+def _write(file: FileIO, start: int, content: bytes | memoryview) -> None:
     file.seek(start)
     view = memoryview(content)
     while view:
         view = view[file.write(view) :]
 
 
-def _bytes(group: Group, rows: NDArray[Any]) -> bytes:
-    return np.ascontiguousarray(rows, dtype=group.dtype).tobytes()
+def _bytes(group: Group, rows: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(rows, dtype=group.dtype).reshape(-1).view(np.uint8).data
 
 
 def _sync_data(handle: int) -> None:

@@ -152,26 +152,22 @@ def seen(sql: Callable[..., Any], folder: Path, previous: Snapshot | None = None
 
 def _shard(sql: Callable[..., Any], folder: Path, old: Shard | None, values: tuple[Any, ...]) -> Shard:
     id_, *group_fields, file, rows, total, dead = values
-    group = Group(*group_fields)
-    alike = old is not None and (old.group, old.rows) == (group, rows) and old.path == folder / str(file)
-    if old is not None and alike and len(old.dead) == dead and old.total.tobytes() == total:
-        return old
-    wrong = "" if alike else shards.odd(folder, group, file, rows)
-    if wrong:
-        raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
-    if (
-        old is not None
-        and (old.group, old.path) == (group, folder / file)
-        and old.rows < rows
-        and len(old.dead) == dead
-    ):
-        offsets = old.dead  # a row that is dead stays so: the same number are the same rows
+    group, path = Group(*group_fields), folder / str(file)
+    known = old if old is not None and (old.group, old.path) == (group, path) else None
+    if known is not None and (known.rows, len(known.dead)) == (rows, dead) and known.total.tobytes() == total:
+        return known
+    if known is None or shards.odd_rows(rows):
+        wrong = shards.odd(folder, group, file, rows)
+        if wrong:
+            raise IndexDamaged(f"{wrong}: run `mmsearch verify --repair`")
+    if known is not None and known.rows < rows and len(known.dead) == dead:
+        offsets = known.dead  # a row that is dead stays so: the same number are the same rows
     else:
         select = 'SELECT "offset" FROM tombstones WHERE shard_id = ? AND "offset" < ? ORDER BY 1'
         offsets = np.array(sql(select, (id_, rows)).fetchall(), np.int64).reshape(-1)
-    made = Shard(id_, group, folder / file, rows, np.frombuffer(total).reshape(group.dim), offsets)
-    if old is not None and alike and old.is_mapped:
-        made.__dict__["matrix"] = old.matrix  # where cached_property keeps it
+    made = Shard(id_, group, path, rows, np.frombuffer(total).reshape(group.dim), offsets)
+    if known is not None and known.rows == rows and known.is_mapped:
+        made.__dict__["matrix"] = known.matrix  # where cached_property keeps it
     with suppress(IndexDamaged):  # told when it is searched
         _ = made.matrix
     return made

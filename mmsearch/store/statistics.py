@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmsearch.store import structures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from mmsearch.store.store import Store
@@ -26,6 +26,23 @@ class Counts:
     items_by_modality: Mapping[str, int]
     segments_by_modality: Mapping[str, int]
     structures: tuple[Standing, ...] = ()
+
+
+class Extent(NamedTuple):
+    """How many vectors a shard has; `dead` of them cannot be found."""
+
+    space: str
+    version: str
+    modality: str
+    shard_id: int
+    rows: int
+    dead: int
+
+
+def extents(sql: Callable[[str], Iterable[Any]]) -> tuple[Extent, ...]:
+    """All shards of vectors that a transaction sees."""
+    select = "SELECT name, version, modality, id, rows, dead FROM shards WHERE kind = 'vectors' AND rows <> 0"
+    return tuple(map(Extent._make, sql(select)))
 
 
 def count(store: Store) -> Counts:

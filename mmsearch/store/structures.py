@@ -90,6 +90,7 @@ def read(sql: Callable[[str], Iterable[Any]], folder: Path, previous: Sequence[S
         folder: of the index.
         previous: what an earlier one saw; what has not changed is taken from there.
     """
+    known = {one.path for one in previous}
     lengths: dict[int, int] = {}
     covers: dict[int, list[Cover]] = defaultdict(list)
     settings: dict[int, dict[str, Setting]] = defaultdict(dict)
@@ -109,7 +110,7 @@ def read(sql: Callable[[str], Iterable[Any]], folder: Path, previous: Sequence[S
             settings[id_],
         )
         for id_, name, version, modality, recipe, file, size, crc, rows, seconds in found
-        if not odd_file(folder, file)
+        if folder / str(file) in known or not odd_file(folder, file)
     )  # fmt: skip
     return tuple(one for one in made if not odd(one, lengths))
 

@@ -36,22 +36,18 @@ def write(sql: Callable[..., Any], change: Tag, encode: Callable[[Metadata], str
     for start in range(0, len(ids), TOGETHER):
         some = ids[start : start + TOGETHER]
         marks = ", ".join("?" * len(some))
-        written = []
-        for item_id, metadata, tags in sql(
-            f"SELECT id, metadata, tags FROM items WHERE id IN ({marks})", tuple(some)
-        ).all():
+        found = sql(f"SELECT id, metadata, tags FROM items WHERE id IN ({marks})", tuple(some)).fetchall()
+        for item_id, metadata, tags in found:
             before = json.loads(tags) if tags else {}
             now = {name: value for name, value in before.items() if name not in change.fields}
             now |= dict(zip(change.fields, change.values[item_id] or (), strict=False))
-            written.append((*_columns(own(json.loads(metadata), before), now, encode), item_id))
-        if written:
-            sql(_UPDATE, written)
+            sql(_UPDATE, (*_columns(own(json.loads(metadata), before), now, encode), item_id))
 
 
 def annotate(sql: Callable[..., Any], file_id: int, metadata: Metadata, encode: Callable[[Metadata], str]) -> None:
     """Replace the user's metadata of the items of a file; their tags stay, but for those that the user now says."""
     sql("UPDATE items SET metadata = ? WHERE file_id = ? AND tags IS NULL", (encode(metadata), file_id))
-    tagged = sql("SELECT id, tags FROM items WHERE file_id = ? AND tags IS NOT NULL", (file_id,)).all()
+    tagged = sql("SELECT id, tags FROM items WHERE file_id = ? AND tags IS NOT NULL", (file_id,)).fetchall()
     for item_id, tags in tagged:
         sql(_UPDATE, (*_columns(metadata, json.loads(tags), encode), item_id))
 

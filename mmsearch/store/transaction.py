@@ -6,12 +6,12 @@ import json
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import count, groupby, repeat
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.errors import IndexDamaged, StoreError
+from mmsearch.errors import StoreError
 from mmsearch.store import bulk, fulltext, tags
 from mmsearch.store import shard as shards
 from mmsearch.store.bulk import AddRows, PutRows
@@ -20,11 +20,11 @@ from mmsearch.store.inserts import PARAMETERS, Inserts
 from mmsearch.store.shard import Group
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
 
     from mmsearch.store.bulk import Bulk
     from mmsearch.types import Metadata
@@ -43,13 +43,18 @@ class Active:
 
 
 class Transaction:
-    """One commit under way."""
+    """One commit under way, on the driver's own connection: Core takes ten times as long for a small statement."""
 
-    def __init__(self, connection: Connection, folder: Path, active: dict[Group, Active], shard_rows: int) -> None:
-        self._sql = connection.exec_driver_sql
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        folder: Path,
+        active: dict[Group, Active],
+        shard_rows: int,
+    ) -> None:
+        self._sql, self._sql_many = connection.execute, connection.executemany
         self._folder, self._active, self._shard_rows = folder, active, shard_rows
-        last: dict[str, int] = {name: seq for name, seq in self._sql("SELECT name, seq FROM sqlite_sequence")}
-        self._ids = {table: count(last.get(table, 0) + 1) for table in ("files", "items", "segments", "shards")}
+        self._last: dict[str, int] = dict(self._sql("SELECT name, seq FROM sqlite_sequence"))
         self._added = 0
         # What this commit has put; it may wait to be written, and must be before it is changed. An item or a file of an
         # earlier commit needs no such flush, each of which waits for the disk.
@@ -61,7 +66,7 @@ class Transaction:
         self._inserts = Inserts()
 
     def apply(self, changes: Sequence[Change | Bulk]) -> int:
-        """Apply `changes` in order; the number of segments added."""
+        """Apply `changes` in order; the number of segments added, whose rows are on the disk then."""
         for are_records, alike in groupby(changes, lambda change: isinstance(change, Put) and change.file is None):
             if are_records:
                 self._records(item for put in alike if isinstance(put, Put) for item in put.items)
@@ -111,8 +116,8 @@ class Transaction:
     def _remove_files(self, file_ids: tuple[int, ...]) -> None:
         for some in _chunks(file_ids):
             marks = _marks(some)
-            found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some).scalars()
-            self._remove(tuple(found))
+            found = self._sql(f"SELECT id FROM items WHERE file_id IN ({marks})", some)
+            self._remove(tuple(id_ for (id_,) in found))
             self._sql(f"DELETE FROM files WHERE id IN ({marks})", some)
 
     def _annotate(self, file_id: int, metadata: Metadata) -> None:
@@ -126,11 +131,12 @@ class Transaction:
         file_id = None
         if put.file is not None:
             file = put.file
-            old = self._sql("SELECT id FROM files WHERE root_id = ? AND path = ?", (file.root_id, file.path)).scalar()
+            known = self._sql("SELECT id FROM files WHERE root_id = ? AND path = ?", (file.root_id, file.path))
+            (old,) = known.fetchone() or (None,)
             if old is not None:
                 if old in self._files:
                     self._flush()
-                old_items = self._sql("SELECT id, key FROM items WHERE file_id = ? ORDER BY id", (old,)).all()
+                old_items = self._sql("SELECT id, key FROM items WHERE file_id = ? ORDER BY id", (old,)).fetchall()
                 self._remove(tuple(id_ for id_, _ in old_items))
                 if len(old_items) == len(put.items):
                     keys = [key for _, key in old_items]
@@ -170,22 +176,21 @@ class Transaction:
         keys = set(put.keys)
         if len(keys) < len(put.keys):
             raise StoreError("the keys of rows that are put at once must differ")
+        if any(len(rows) != len(put.keys) for rows in (put.rows, *put.also.values())):
+            raise StoreError("each key that is put needs one row in every space")
         self._flush()
         self._replace(keys)
-        ids = [(self._id("items"), self._id("segments")) for _ in put.keys]
-        nothing = repeat(None)
-        self._inserts.rows["items"] += zip(
-            (item_id for item_id, _ in ids), put.keys, *[nothing] * 6, map(_json, put.metadata), nothing, strict=False
-        )
-        for (item_id, _), metadata in zip(ids, put.metadata, strict=True):
-            self._name(item_id, None, metadata)
-        self._inserts.rows["segments"] += (
-            (segment_id, item_id, put.group.modality, None, None, excerpt, None, None, None)
-            for (item_id, segment_id), excerpt in zip(ids, put.excerpts, strict=True)
-        )
-        self._added += len(ids)
+        count = len(keys)
+        items, segments, nothing = self._ids("items", count), self._ids("segments", count), [None] * count
+        self._inserts.add("items", items, put.keys, *[nothing] * 6, map(_json, put.metadata), nothing)
+        for item_id, metadata in zip(items, put.metadata, strict=True):
+            if metadata:
+                self._name(item_id, None, metadata)
+        modality = [put.group.modality] * count
+        self._inserts.add("segments", segments, items, modality, nothing, nothing, put.excerpts, *[nothing] * 3)
+        self._added += count
         for group, rows in {put.group: put.rows, **put.also}.items():
-            self._append_rows(group, [segment_id for _, segment_id in ids], rows)
+            self._append_rows(group, segments, rows)
 
     def _replace(self, keys: set[str]) -> None:
         """Remove what has these keys: they are about to be put."""
@@ -196,26 +201,23 @@ class Transaction:
             tuple(
                 id_
                 for some in _chunks(tuple(keys))
-                for id_ in self._sql(f"SELECT id FROM items WHERE key IN ({_marks(some)})", some).scalars()
+                for (id_,) in self._sql(f"SELECT id FROM items WHERE key IN ({_marks(some)})", some)
             )
         )
 
     def _item(self, item: NewItem, key: str, file_id: int | None, path: bytes | None = None) -> None:
         item_id, properties = self._id("items"), item.properties
-        self._inserts.rows["items"].append(
-            (
-                item_id, key, file_id, properties.get("width"), properties.get("height"), properties.get("seconds"),
-                properties.get("characters"), properties.get("taken"), _json(item.metadata), properties.get("pages"),
-            )
+        self._inserts.add_row(
+            "items", item_id, key, file_id, properties.get("width"), properties.get("height"),
+            properties.get("seconds"), properties.get("characters"), properties.get("taken"), _json(item.metadata),
+            properties.get("pages"),
         )  # fmt: skip
         self._name(item_id, path, item.metadata)
         for segment in item.segments:
             segment_id = self._id("segments")
-            self._inserts.rows["segments"].append(
-                (
-                    segment_id, item_id, segment.modality, segment.start, segment.end, segment.excerpt, segment.page,
-                    *(segment.time or (None, None)),
-                )
+            self._inserts.add_row(
+                "segments", segment_id, item_id, segment.modality, segment.start, segment.end, segment.excerpt,
+                segment.page, *(segment.time or (None, None)),
             )  # fmt: skip
             self._added += 1
             for group, row in segment.rows.items():
@@ -224,7 +226,7 @@ class Transaction:
     def _name(self, item_id: int, path: bytes | None, metadata: Metadata) -> None:
         row = fulltext.item_row(item_id, path, metadata)
         if row is not None:
-            self._inserts.rows[fulltext.ITEMS].append(row)
+            self._inserts.add_row(fulltext.ITEMS, *row)
 
     def _append(self) -> None:
         """Write all new rows to the active shards and force them to the disk; note where each one lies."""
@@ -233,7 +235,7 @@ class Transaction:
             self._append_rows(group, ids, np.stack([row for _, row in pending]))
         self._pending.clear()
 
-    def _append_rows(self, group: Group, ids: list[int], rows: NDArray[Any]) -> None:
+    def _append_rows(self, group: Group, ids: Sequence[int], rows: NDArray[Any]) -> None:
         matrix, done = rows.astype(group.dtype, copy=False), 0
         while done < len(ids):
             active = self._active.get(group) or self._new_shard(group)
@@ -241,22 +243,22 @@ class Transaction:
             self._append_to(group, active, ids[done : done + take], matrix[done : done + take])
             done += take
 
-    def _append_to(self, group: Group, active: Active, ids: list[int], matrix: NDArray[Any]) -> None:
-        if not np.isfinite(matrix).all():
+    def _append_to(self, group: Group, active: Active, ids: Sequence[int], matrix: NDArray[Any]) -> None:
+        with np.errstate(invalid="ignore"):
+            total = matrix.sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all():  # exactly if all numbers are: so few cannot overflow float64
             raise StoreError(f"{group.kind} of {group.name} are not finite numbers")
-        if not active.path.exists():
-            raise IndexDamaged(f"the shard {active.path} is missing: run `mmsearch verify --repair`")
         shards.append(active.path, group, active.rows, matrix)
         crcs = list(shards.extend_checksums(group, active.rows, active.crc, matrix))
-        self._sql_many(
-            "INSERT OR REPLACE INTO blocks (shard_id, block, crc) VALUES (?, ?, ?)",
-            [(active.id, block, crc) for block, crc in crcs],
-        )
-        self._inserts.rows["rows"] += [(active.id, active.rows + i, segment_id) for i, segment_id in enumerate(ids)]
+        for block, crc in crcs:
+            self._sql("INSERT OR REPLACE INTO blocks (shard_id, block, crc) VALUES (?, ?, ?)", (active.id, block, crc))
         grown = replace(active, rows=active.rows + len(ids), crc=crcs[-1][1])
+        self._inserts.add("rows", [active.id] * len(ids), range(active.rows, grown.rows), ids)
         sealed = grown.rows >= self._shard_rows
-        self._sql("UPDATE shards SET rows = ?, sealed = ? WHERE id = ?", (grown.rows, int(sealed), active.id))
-        self._add_to_total(active.id, group, matrix.sum(axis=0, dtype=np.float64))
+        self._sql(
+            "UPDATE shards SET rows = ?, sealed = ?, total = coalesce(?, total) WHERE id = ?",
+            (grown.rows, int(sealed), self._total(active.id, group, total), active.id),
+        )
         if sealed:
             self._active.pop(group, None)  # one that is new and full at once was never in it
         else:
@@ -279,10 +281,10 @@ class Transaction:
     def _remove(self, item_ids: tuple[int, ...]) -> None:
         for some in _chunks(item_ids):
             marks = _marks(some)
-            lost = self._sql(f"SELECT file_id FROM items WHERE id IN ({marks}) AND file_id IS NOT NULL", some).scalars()
-            self._bereft.update(lost)
+            lost = self._sql(f"SELECT file_id FROM items WHERE id IN ({marks}) AND file_id IS NOT NULL", some)
+            self._bereft.update(file_id for (file_id,) in lost)
             where = f"segment_id IN (SELECT id FROM segments WHERE item_id IN ({marks}))"
-            dead = self._sql(f'SELECT shard_id, "offset" FROM rows WHERE {where} ORDER BY 1, 2', some).all()
+            dead = self._sql(f'SELECT shard_id, "offset" FROM rows WHERE {where} ORDER BY 1, 2', some).fetchall()
             self._bury(dead)
             self._sql(f"DELETE FROM rows WHERE {where}", some)
             self._sql(f"DELETE FROM segments WHERE item_id IN ({marks})", some)
@@ -295,17 +297,22 @@ class Transaction:
         for shard_id, offsets in by_shard.items():
             *group_fields, file, rows = self._sql(
                 "SELECT kind, name, version, modality, dtype, dim, file, rows FROM shards WHERE id = ?", (shard_id,)
-            ).one()
+            ).fetchone()
             group = Group(*group_fields)
             self._sql_many("INSERT INTO tombstones VALUES (?, ?)", [(shard_id, offset) for offset in offsets])
-            self._sql("UPDATE shards SET dead = dead + ? WHERE id = ?", (len(offsets), shard_id))
             gone = shards.mapped(self._folder / file, group, rows)[offsets]
-            self._add_to_total(shard_id, group, -gone.sum(axis=0, dtype=np.float64))
+            total = self._total(shard_id, group, -gone.sum(axis=0, dtype=np.float64))
+            self._sql(
+                "UPDATE shards SET dead = dead + ?, total = coalesce(?, total) WHERE id = ?",
+                (len(offsets), total, shard_id),
+            )
 
-    def _add_to_total(self, shard_id: int, group: Group, change: NDArray[np.float64]) -> None:
-        if group.kind == "vectors":
-            total = np.frombuffer(self._sql("SELECT total FROM shards WHERE id = ?", (shard_id,)).scalar_one())
-            self._sql("UPDATE shards SET total = ? WHERE id = ?", ((total + change).tobytes(), shard_id))
+    def _total(self, shard_id: int, group: Group, change: NDArray[np.float64]) -> bytes | None:
+        """The sum of a shard's vectors after a change; None for features, of which there is none."""
+        if group.kind != "vectors":
+            return None
+        ((total,),) = self._sql("SELECT total FROM shards WHERE id = ?", (shard_id,))
+        return (np.frombuffer(total) + change).tobytes()
 
     def _flush(self) -> None:
         """Hand collected rows to SQLite. Rows that wait to be appended are appended first: they have no place yet."""
@@ -313,15 +320,19 @@ class Transaction:
             self._append()
         self._inserts.flush(self._sql)
 
-    def _sql_many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if rows:
-            self._sql(statement, rows)
+    def _ids(self, table: str, count: int) -> range:
+        """The next ids of a table."""
+        last = self._last.get(table, 0)
+        self._last[table] = last + count
+        return range(last + 1, last + 1 + count)
 
     def _id(self, table: str) -> int:
-        return next(self._ids[table])
+        return self._ids(table, 1)[0]
 
 
 def _json(metadata: Any) -> str:  # noqa: ANN401  (JSON values)
+    if metadata == {}:
+        return "{}"
     try:
         text = JSON.encode(dict(metadata))
     except (TypeError, ValueError) as error:
@@ -329,8 +340,8 @@ def _json(metadata: Any) -> str:  # noqa: ANN401  (JSON values)
     return text.encode(errors="backslashreplace").decode()  # half of a surrogate pair becomes JSON's own escape
 
 
-def _marks(values: Iterable[Any]) -> str:
-    return ", ".join("?" for _ in values)
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _chunks(values: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:

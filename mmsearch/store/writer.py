@@ -1,8 +1,8 @@
 """The one writer of an index: appends rows to shards, then names them in one transaction.
 
 The order is what makes a commit atomic: rows are written past the committed length of the active shards and forced
-to the disk, and only then does a transaction raise the lengths and name items, segments and rows together. A process
-that dies in between leaves bytes that nothing names; the next writer cuts them off.
+to the disk, and only then is the transaction committed that raises the lengths and names items, segments and rows
+together. A process that dies in between leaves bytes that nothing names; the next writer cuts them off.
 
 A transaction that failed, or whose process died, may lie complete in SQLite's log all the same, unseen for now, and
 come back when the log is next read from its beginning. Its rows must not be touched as long as it can. So before
@@ -17,8 +17,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsearch.errors import IndexLocked, StoreError
-from mmsearch.store import backgrounds, chains, database, fits, migrations, recovery, structures
+from mmsearch.store import backgrounds, chains, database, fits, migrations, recovery, statistics, structures
 from mmsearch.store import shard as shards
+from mmsearch.store.connections import Connections
 from mmsearch.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from mmsearch.store.bulk import Bulk
     from mmsearch.store.chains import Tuned
     from mmsearch.store.changes import Change
+    from mmsearch.store.shard import Group
+    from mmsearch.store.statistics import Extent
     from mmsearch.store.structures import Setting, Standing
+    from mmsearch.store.transaction import Active
 
 T = TypeVar("T")
 
@@ -71,14 +75,21 @@ class Writer:
 
     def __init__(self, folder: Path, engine: Engine, lock: FileLock) -> None:
         self._folder, self._engine, self._lock = folder, engine, lock
+        self._connections = Connections(engine)
         self._shard_rows = shards.SHARD_ROWS
-        self._unsettled = True
         self._holders = 1
-        with database.errors_of(folder):
-            with engine.begin() as connection:
-                migrations.migrate(connection)
-            self._settle()
-            self._active = recovery.recover(engine, folder)
+        self._unsettled = True
+        self._active: dict[Group, Active] | None = None
+        self._extents: tuple[Extent, ...] | None = None
+        self._backgrounds: tuple[Background, ...] | None = None
+        try:
+            with database.errors_of(folder):
+                with engine.begin() as connection:
+                    migrations.migrate(connection)
+                self._ready()
+        except BaseException:
+            self._let_go()
+            raise
 
     @classmethod
     def open(cls, folder: Path, engine: Engine, *, wait: float = 0.0) -> Writer:
@@ -88,13 +99,7 @@ class Writer:
             IndexLocked: another process is writing.
             StoreError: the disk is full or cannot be written.
         """
-        lock = locked(folder, wait=wait)
-        try:
-            return cls(folder, engine, lock)
-        except BaseException:
-            engine.dispose()
-            lock.release()
-            raise
+        return cls(folder, engine, locked(folder, wait=wait))
 
     def again(self) -> Writer:
         """The same, to be closed once more."""
@@ -108,16 +113,18 @@ class Writer:
             return
         try:
             # What is committed is safe in the log: where it cannot be folded in now, the next writer does it.
-            with suppress(StoreError, sqlite3.Error):
-                connection = self._engine.raw_connection()
-                try:
-                    # A view that somebody holds does not let the log be emptied: do not wait for it for long.
-                    connection.cursor().execute(f"PRAGMA busy_timeout = {FOLD_MILLISECONDS}")
-                    connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
-                finally:
-                    connection.close()
+            with suppress(StoreError, sqlite3.Error), self._connections.taken() as connection:
+                # A view that somebody holds does not let the log be emptied: do not wait for it for long.
+                connection.execute(f"PRAGMA busy_timeout = {FOLD_MILLISECONDS}")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # cannot run inside a transaction
         finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._connections.close()
             self._engine.dispose()
+        finally:
             self._lock.release()
 
     def __enter__(self) -> Writer:
@@ -147,16 +154,40 @@ class Writer:
         Raises:
             StoreError: the disk is full or cannot be written; the index is as it was.
         """
-        active = dict(self._active)
         with database.errors_of(self._folder):
-            if self._unsettled:
-                self._settle()
-            self._unsettled = True
-            with self._engine.begin() as connection:
+            active = dict(self._ready())
+            # A commit that is interrupted may have been made all the same: then all is read from the disk again.
+            self._unsettled, self._active, self._extents = True, None, None
+            with self._connections.transaction() as connection:
                 added = Transaction(connection, self._folder, active, self._shard_rows).apply(changes)
-                connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
-        self._active, self._unsettled = active, False
+                connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'version'")
+                extents = statistics.extents(connection.execute)
+        self._active, self._extents, self._unsettled = active, extents, False
         return added
+
+    def extents(self) -> tuple[Extent, ...]:
+        """How many vectors each shard has. After a commit this costs nothing."""
+        if self._extents is None:
+            with database.errors_of(self._folder), self._connections.taken() as connection:
+                self._extents = statistics.extents(connection.execute)
+        return self._extents
+
+    def backgrounds(self) -> tuple[Background, ...]:
+        """What calibrates scores. It is read once: nobody else can change it."""
+        if self._backgrounds is None:
+            with database.errors_of(self._folder), self._connections.taken() as connection:
+                self._backgrounds = backgrounds.read(connection.execute)
+        return self._backgrounds
+
+    def hand_over(self) -> None:
+        """Clean up, then know nothing of the index any more: something else is about to change it under this lock."""
+        with database.errors_of(self._folder):
+            self._ready()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._unsettled = True
+        self._active = self._extents = self._backgrounds = None
 
     def room(self, name: str, modality: str) -> tuple[int, Path]:
         """The id and the file for a new structure over vectors of a space and a modality."""
@@ -267,16 +298,26 @@ class Writer:
     def _alter(self, change: Callable[[Callable[..., Any]], T]) -> T:
         """Make a change to the catalog in one transaction, then remove the files that nothing names any more."""
         with database.errors_of(self._folder):
-            self._unsettled = True
+            before = self._active
+            self._forget()
             with self._engine.begin() as connection:
                 made = change(connection.exec_driver_sql)
                 connection.exec_driver_sql("UPDATE meta SET value = value + 1 WHERE key = 'version'")
             self._unsettled = False
             kept = recovery.named(self._engine, self._folder)
-            self._active = {group: active for group, active in self._active.items() if active.path in kept[".vec"]}
+            if before is not None:
+                self._active = {group: active for group, active in before.items() if active.path in kept}
             with suppress(OSError):  # the change is made; what cannot be removed now, the next writer removes
                 recovery.sweep(self._folder, kept)
         return made
+
+    def _ready(self) -> dict[Group, Active]:
+        """The shards that the next rows go to, once nothing is in doubt and what others left is cleaned up."""
+        if self._unsettled:
+            self._settle()
+        if self._active is None:
+            self._active = recovery.recover(self._engine, self._folder)
+        return self._active
 
     def _settle(self) -> None:
         """Make sure that a transaction that was not seen to be committed is gone for good; see above."""

@@ -3,6 +3,7 @@
 import datetime
 import json
 import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 
 import mmsearch
 from mmsearch.errors import MediaError, MissingExtra
+from mmsearch.exchange import load
 from mmsearch.exchange.batch import Columns
 
 DIM = 64
@@ -76,14 +78,22 @@ def test_bad_rows_are_named_and_counted(index, tmp_path):
     assert index.verify() == []
 
 
-def test_a_duplicate_far_away_is_one(index, tmp_path, monkeypatch):
+@pytest.mark.parametrize("large", [False, True])
+def test_a_duplicate_far_away_is_one(index, tmp_path, monkeypatch, large):
+    """The parts of a large source are made in a thread, one ahead."""
     monkeypatch.setattr("mmsearch.exchange.npy.BATCH_ROWS", 4)
+    if large:
+        monkeypatch.setattr("mmsearch.exchange.load.BATCH_ROWS", 4)
+    made_by, real = set(), load._unit
+    monkeypatch.setattr(load, "_unit", lambda *rows: made_by.add(threading.current_thread().name) or real(*rows))
     np.save(tmp_path / "x.npy", vectors(20))
     ids = [*range(18), 2, 17]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps({"id": i}) + "\n" for i in ids))
     done = index.load(tmp_path / "x.npy")
     assert (done.added, done.replaced, [failure.id for failure in done.failed]) == (18, 0, ["2", "17"])
-    assert index.load(tmp_path / "x.npy").replaced == 18
+    assert {name.startswith("mmsearch-load") for name in made_by} == {large}
+    again = index.load(tmp_path / "x.npy")
+    assert (again.added, again.replaced, [failure.id for failure in again.failed]) == (0, 18, ["2", "17"])
 
 
 @pytest.mark.parametrize("make", [lambda wide: wide.astype(float).tolist(), lambda wide: None])

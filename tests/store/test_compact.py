@@ -381,6 +381,21 @@ def test_a_wrong_count_of_the_dead_is_told_and_repaired(store):
     assert done.left == ()
 
 
+def test_a_writer_goes_on_after_a_compaction_of_its_own(store):
+    with store.writing() as writer:
+        writer.commit([put(seed, str(seed)) for seed in range(50)])
+        ids = tuple(id_ for (id_,) in store.query("SELECT id FROM items ORDER BY id"))
+        writer.commit([Remove(ids[:40])])
+        assert compact(store).rows_dropped == 80  # vectors and features
+        assert [(one.rows, one.dead) for one in writer.extents()] == [(10, 0)]
+        writer.commit([put(60, "60")])
+        assert compact(store, dead_share=0.0, small_rows=100).rows_dropped == 0
+        writer.commit([put(61, "61")])
+    for seed in (45, 60, 61):
+        np.testing.assert_array_equal(vector_of(store, str(seed)), unit(seed))
+    assert list(verify(store)) == []
+
+
 def test_only_one_compacts_at_a_time(store):
     with store.writer(), pytest.raises(IndexLocked):
         compact(store)

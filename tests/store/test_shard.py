@@ -45,8 +45,10 @@ def test_a_short_or_missing_file_is_damage(tmp_path):
 
 
 def test_an_append_that_cannot_be_written_says_so(tmp_path):
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(IndexDamaged, match=r"missing\.vec is missing"):
         shard.append(tmp_path / "missing.vec", GROUP, 0, rows(1))
+    with pytest.raises(StoreError, match="cannot write"):
+        shard.append(tmp_path, GROUP, 0, rows(1))
 
 
 @given(st.lists(st.integers(1, 2 * GROUP.block_rows + 3), min_size=1, max_size=4))

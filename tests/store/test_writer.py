@@ -8,7 +8,6 @@ from made_rows import FEATURES, VECTORS, item, put, state, unit, vector_of
 
 from mmsearch.errors import IndexLocked, StoreError
 from mmsearch.store import shard as shards
-from mmsearch.store import transaction
 from mmsearch.store.changes import Annotate, Move, NewItem, NewSegment, Put, Remove
 from mmsearch.store.store import Store
 from mmsearch.store.verify import verify
@@ -37,6 +36,15 @@ def test_an_item_with_a_known_key_is_replaced(store):
     (shard,) = store.snapshot().of("vectors", "space", "1", "image")
     assert (shard.rows, shard.live, list(shard.dead)) == (3, 2, [0])
     assert list(verify(store)) == []
+
+
+def test_rows_of_several_groups_and_shards_lie_where_they_are_committed(store):
+    with store.writer() as writer:
+        writer._shard_rows = 4
+        assert writer.commit([put(seed, str(seed)) for seed in range(6)]) == 6
+        for seed in range(6):
+            np.testing.assert_array_equal(vector_of(store, str(seed)), unit(seed))
+        assert list(verify(store)) == []
 
 
 def test_the_same_key_twice_in_one_commit_keeps_the_last(store):
@@ -134,14 +142,61 @@ def test_a_disk_that_is_full_in_the_middle_loses_nothing(store, monkeypatch):
 
     with store.writer() as writer:
         writer.commit([put(1, "a")])
-        monkeypatch.setattr(transaction.shards, "append", full)
+        monkeypatch.setattr(shards, "append", full)
         with pytest.raises(StoreError, match="No space"):
             writer.commit([put(2, "b"), put(3, "c")])
-        monkeypatch.undo()
+        monkeypatch.setattr(shards, "append", real)
         assert keys(store) == ["a"]
         writer.commit([put(4, "d")])
     np.testing.assert_array_equal(vector_of(store, "d"), unit(4))
     assert list(verify(store)) == []
+
+
+class Interrupted:
+    """A connection that is interrupted just after its commit, as by Ctrl-C in the C call that waits for the disk."""
+
+    def __init__(self, connection):
+        self.connection, self.left = connection, 1
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def commit(self):
+        self.connection.commit()
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_commit_that_is_interrupted_when_it_was_made_already_stays(store):
+    """The next commit of the same writer must not take the places of its rows."""
+    with store.writer() as writer:
+        writer.commit([put(1, "a")])
+        connection, free = writer._connections.take()
+        free.append(Interrupted(connection))
+        with pytest.raises(KeyboardInterrupt):
+            writer.commit([put(2, "b")])
+        writer.commit([put(3, "c")])
+    for seed, key in ((1, "a"), (2, "b"), (3, "c")):
+        np.testing.assert_array_equal(vector_of(store, key), unit(seed))
+    assert list(verify(store)) == []
+
+
+def test_what_a_writer_says_of_an_index_is_what_is_in_it(store):
+    def counted(writer):
+        return [(one.modality, one.rows, one.dead) for one in writer.extents()]
+
+    with store.writer() as writer:
+        assert counted(writer) == []
+        writer.commit([put(seed, str(seed)) for seed in range(5)])
+        assert counted(writer) == [("image", 5, 0)]
+        writer.commit([put(9, "3")])
+        assert counted(writer) == [("image", 6, 1)]
+        with pytest.raises(StoreError):
+            writer.commit([Put((NewItem(item(3).segments, "c", {}, {"a": object()}),))])
+        assert counted(writer) == [("image", 6, 1)]
+    with store.writer() as writer:
+        assert counted(writer) == [("image", 6, 1)]
 
 
 def test_a_second_writer_is_told_that_there_is_one(store):

@@ -8,31 +8,37 @@ the index is.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mmsearch.search import exact
 from mmsearch.search.calibrate import bank as made_of
-from mmsearch.search.calibrate.bank import banks, name
+from mmsearch.search.calibrate.bank import banks
 from mmsearch.search.calibrate.yardstick import FIRST_ROWS, Yardstick
 from mmsearch.search.lanes import mean_of
 from mmsearch.search.route import route
-from mmsearch.store.backgrounds import Background, bank, read
+from mmsearch.store.backgrounds import Background, bank
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
     from mmsearch.store.backgrounds import Bank
     from mmsearch.store.snapshot import Shard, Snapshot
+    from mmsearch.store.statistics import Extent
     from mmsearch.store.store import Store
     from mmsearch.store.writer import Writer
     from mmsearch.types import FloatArray, Space
+
+    _Place: TypeAlias = tuple[str, str, str]  # space, version and modality
+    _Rows: TypeAlias = Mapping[int, int]  # by shard
 
 LEAST = 20  # rows of some modality, or items to hold out; with fewer nothing can be told
 STALE = 0.02  # a background with a larger share of new rows is brought up to date
@@ -54,55 +60,73 @@ def update(store: Store, writer: Writer, model: Model, *, anew: bool = False) ->
     Raises:
         StoreError: the disk is full or cannot be written; the backgrounds are as they were.
     """
+    rows, live = _counted(writer.extents())
+    known = {} if anew else {(one.asked, one.target, one.space, one.version): one for one in writer.backgrounds()}
+    ways = {way: _compared(rows, *way) for way in _ways(model, live)}
+    stale = [way for way, compared in ways.items() if _is_stale(known.get(_key(*way)), compared, way[0])]
+    if not stale:
+        return
     snapshot = store.snapshot()
-    known = {} if anew else {(one.asked, one.target, one.space, one.version): one for one in read(store.query)}
-    stale = [way for way in _ways(model, snapshot) if _is_stale(snapshot, *way, known.get(_key(*way)))]
     spaces = {space for asked, _, space in stale if asked is Modality.TEXT}
     held = {space: bank(store.query, space.name, space.version) for space in spaces}
     there = {space: one for space, one in held.items() if one is not None and _is_whole(one, space)}
     made = banks(model, [space for space in spaces if space not in there]) if spaces - set(there) else []
     by_space = {(one.space, one.version): one for one in (*there.values(), *made)}
     found = []
-    for asked, target, space in stale:
-        before = known.get(_key(asked, target, space))
+    for way in stale:
+        asked, target, space = way
+        before = known.get(_key(*way))
         if asked is Modality.TEXT:
             exemplars = None if model.tagger is None else model.tagger.exemplars(space, target)
-            found.append(_made(snapshot, target, space, by_space[space.name, space.version], exemplars, before))
+            questions = by_space[space.name, space.version]
+            found.append(_made(snapshot, target, space, questions, exemplars, before, ways[way]))
         else:
-            found.append(_held_out(snapshot, asked, target, space))
-    if found:
-        writer.keep_backgrounds(made, found)
+            found.append(_held_out(snapshot, asked, target, space, ways[way]))
+    writer.keep_backgrounds(made, found)
 
 
-def _ways(model: Model, snapshot: Snapshot) -> list[tuple[Modality, Modality, Space]]:
+def _counted(extents: Iterable[Extent]) -> tuple[Mapping[_Place, _Rows], Counter[_Place]]:
+    """How many vectors there are in each shard, and how many in all can be found."""
+    rows: dict[_Place, dict[int, int]] = defaultdict(dict)
+    live: Counter[_Place] = Counter()
+    for space, version, modality, shard_id, count, dead in extents:
+        rows[space, version, modality][shard_id] = count
+        live[space, version, modality] += count - dead
+    return rows, live
+
+
+def _ways(model: Model, live: Counter[_Place]) -> list[tuple[Modality, Modality, Space]]:
     """Directions, with the space of the answers, that can be calibrated; none in a very small index."""
     found = []
-    if max((shard.live for shard in snapshot.shards), default=0) < LEAST:
+    if max(live.values(), default=0) < LEAST:
         return []
     for asked, target in product(Modality, Modality):
         way = route(model, (asked,), target, lambda source, target: None)
-        if way is None or not _live(_shards(snapshot, way.space, target)):
+        if way is None or not live[_place(way.space, target)]:
             continue
-        if asked is Modality.TEXT or _live(_shards(snapshot, way.space, asked)) >= LEAST:
+        if asked is Modality.TEXT or live[_place(way.space, asked)] >= LEAST:
             found.append((asked, target, way.space))
     return found
 
 
-def _is_stale(snapshot: Snapshot, asked: Modality, target: Modality, space: Space, before: Background | None) -> bool:
-    if before is None or before.bank != (name() if asked is Modality.TEXT else HELD_OUT):
+def _compared(rows: Mapping[_Place, _Rows], asked: Modality, target: Modality, space: Space) -> _Rows:
+    """What a background depends on."""
+    own = {} if asked is Modality.TEXT else rows[_place(space, asked)]
+    return {**rows[_place(space, target)], **own}
+
+
+def _is_stale(before: Background | None, compared: _Rows, asked: Modality) -> bool:
+    if before is None or before.bank != (_name() if asked is Modality.TEXT else HELD_OUT):
         return True
     if asked is Modality.TEXT and len(before.best) != made_of.QUESTIONS:
         return True
-    shards = _compared(snapshot, asked, target, space)
-    if not _is_there(before.covered, shards):
-        return True
-    compared = sum(before.covered.values())
-    return sum(shard.rows for shard in shards) - compared > STALE * compared
+    then = sum(before.covered.values())
+    return not _is_there(before.covered, compared) or sum(compared.values()) - then > STALE * then
 
 
 def _made(
     snapshot: Snapshot, target: Modality, space: Space, made: Bank, exemplars: FloatArray | None,
-    before: Background | None,
+    before: Background | None, compared: _Rows,
 ) -> Background:  # fmt: skip
     """The best cosine of each made question; where there are classes, the best ones, and what these rows share."""
     shards = _shards(snapshot, space, target)
@@ -110,7 +134,7 @@ def _made(
     yardstick = Yardstick(exemplars, words) if exemplars is not None and len(exemplars) else None
     covered: Mapping[int, int] = {}
     best = shared = np.empty((len(questions), 0), np.float32)
-    if before is not None and _goes_on(before, made, shards, has_classes=yardstick is not None):
+    if before is not None and _goes_on(before, made, compared, has_classes=yardstick is not None):
         covered, best = before.covered, before.best
         shared = shared if before.shared is None else before.shared
     new = [shard.part(covered.get(shard.id, 0), shard.rows) for shard in shards]
@@ -128,17 +152,26 @@ def _made(
             found = yardstick.shared(questions, _rows(new, firsts, places.ravel()), owners)
             shared = np.concatenate([shared, found.reshape(places.shape)], axis=1)
             shared = np.take_along_axis(shared, order, axis=1)
-    return _background(Modality.TEXT, target, space, made.name, shards, best, None if yardstick is None else shared)
+    return Background(
+        Modality.TEXT, target, space.name, space.version, made.name, compared, best.astype(np.float32),
+        None if yardstick is None else shared,
+    )  # fmt: skip
+
+
+@cache
+def _name() -> str:
+    """Of the bank: a hash of all that its questions are made of, which takes longer than the rest of a look."""
+    return made_of.name()
 
 
 def _is_whole(found: Bank, space: Space) -> bool:
-    return found.name == name() and found.vectors.shape == (2 * made_of.QUESTIONS, space.dim)
+    return found.name == _name() and found.vectors.shape == (2 * made_of.QUESTIONS, space.dim)
 
 
-def _goes_on(before: Background, made: Bank, shards: Sequence[Shard], *, has_classes: bool) -> bool:
+def _goes_on(before: Background, made: Bank, compared: _Rows, *, has_classes: bool) -> bool:
     """Whether only what is new has to be compared."""
     is_same = before.bank == made.name and 2 * len(before.best) == len(made.vectors)
-    return is_same and (before.shared is not None) == has_classes and _is_there(before.covered, shards)
+    return is_same and (before.shared is not None) == has_classes and _is_there(before.covered, compared)
 
 
 def _rows(parts: Sequence[Shard], firsts: Sequence[int], places: NDArray[np.int64]) -> FloatArray:
@@ -151,7 +184,7 @@ def _rows(parts: Sequence[Shard], firsts: Sequence[int], places: NDArray[np.int6
     return found
 
 
-def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Space) -> Background:
+def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Space, compared: _Rows) -> Background:
     """For each item held out its best centred cosine, when the rows that are likest to it are set aside.
 
     Without that, items of the same kind would count as unrelated.
@@ -165,7 +198,8 @@ def _held_out(snapshot: Snapshot, asked: Modality, target: Modality, space: Spac
         cosines[cosines > 1 - 1e-5] = -1  # itself, and its copies
     aside = min(max(1, round(RELATED * len(answers))), len(answers) - 1)
     levels = -np.partition(-cosines, aside, axis=1)[:, aside] - asking @ mean_of(shards, space.dim)
-    return _background(asked, target, space, HELD_OUT, _compared(snapshot, asked, target, space), levels[:, None])
+    best = levels[:, None].astype(np.float32)
+    return Background(asked, target, space.name, space.version, HELD_OUT, compared, best)
 
 
 def _drawn(shards: Sequence[Shard], count: int, random: np.random.Generator) -> FloatArray:
@@ -180,35 +214,18 @@ def _drawn(shards: Sequence[Shard], count: int, random: np.random.Generator) -> 
     return np.concatenate(drawn).astype(np.float32)
 
 
-def _background(
-    asked: Modality, target: Modality, space: Space, made: str, shards: Sequence[Shard], best: FloatArray,
-    shared: FloatArray | None = None,
-) -> Background:  # fmt: skip
-    covered = {shard.id: shard.rows for shard in shards}
-    return Background(asked, target, space.name, space.version, made, covered, best.astype(np.float32), shared)
-
-
 def _key(asked: Modality, target: Modality, space: Space) -> tuple[str, str, str, str]:
     return asked, target, space.name, space.version
 
 
-def _compared(snapshot: Snapshot, asked: Modality, target: Modality, space: Space) -> list[Shard]:
-    """The shards that a background depends on."""
-    shards = {shard.id: shard for shard in _shards(snapshot, space, target)}
-    if asked is not Modality.TEXT:
-        shards |= {shard.id: shard for shard in _shards(snapshot, space, asked)}
-    return list(shards.values())
+def _place(space: Space, modality: Modality) -> _Place:
+    return space.name, space.version, str(modality)
 
 
 def _shards(snapshot: Snapshot, space: Space, modality: Modality) -> tuple[Shard, ...]:
     return snapshot.of("vectors", space.name, space.version, modality)
 
 
-def _live(shards: Sequence[Shard]) -> int:
-    return sum(shard.live for shard in shards)
-
-
-def _is_there(covered: Mapping[int, int], shards: Sequence[Shard]) -> bool:
+def _is_there(covered: _Rows, rows: _Rows) -> bool:
     """Whether rows that were compared are still where they were; a compaction moves them."""
-    rows = {shard.id: shard.rows for shard in shards}
     return all(count <= rows.get(shard, -1) for shard, count in covered.items())

@@ -64,6 +64,23 @@ def test_what_is_added_by_and_by_gives_the_same_as_at_once(index, monkeypatch, t
         assert found.shared == pytest.approx(kept(other)["text", "image"].shared, abs=2e-3)
 
 
+def test_who_goes_on_writing_compares_what_is_new_and_reads_what_is_kept_once(index, monkeypatch):
+    compared, looks = [], []
+    real, read = module.exact.block, backgrounds.read
+    monkeypatch.setattr(
+        module.exact, "block", lambda parts, *rest: compared.append(sum(map(len, parts))) or real(parts, *rest)
+    )
+    monkeypatch.setattr(backgrounds, "read", lambda *query: looks.append(query) or read(*query))
+    with index.writing():
+        for start, count in ((0, 100), (100, 100), (200, 1), (201, 1), (202, 1), (203, 97)):
+            index.add_vectors(rows(count, 100 + start), modality="image")
+    assert compared == [100, 100, 100]
+    assert len(looks) == 3  # at the beginning, and after what was kept has changed
+    everything = np.concatenate([rows(count, 100 + start) for start, count in ((0, 100), (100, 100), (200, 1))])
+    everything = np.concatenate([everything, rows(1, 301), rows(1, 302), rows(97, 303)])
+    assert kept(index)["text", "image"].best == pytest.approx(best(bank(index), everything), abs=1e-6)
+
+
 def test_a_few_new_rows_wait_for_more(index):
     index.add_vectors(rows(200, 2), modality="image")
     before, version = kept(index)["text", "image"], index.searcher._store.snapshot().version
