@@ -36,8 +36,10 @@ def explained(found: Hits) -> None:
         console.print(table, highlight=False)
     console.print(
         f"\nEach line is a step, with rank and score after it. {_scale(found.query)} Most later steps hand out the "
-        "same scores again in an order of their own: what they went by is said behind them. So does confidence: it is "
-        "that of the best cosine for the hit that comes first, and so on.",
+        "same scores again in an order of their own: what they went by is said behind them. Confidence is told by the "
+        "cosine as well, the best one for the hit of its kind that comes first, and so on; but what is to be expected "
+        "of the question counts too, and with `lite` whether what was found shows the classes that the question speaks "
+        "of. So it need not follow the score.",
         highlight=False,
     )
 
@@ -77,7 +79,7 @@ def _rows(hit: Hit, parts: str) -> Iterator[tuple[str, str, str, str, str]]:
         yield stage.step, f"rank {stage.rank}", arrow, f"{stage.score:.3f}", _said(stage, hit)
         before = stage
     if hit.confidence is not None:
-        yield "confidence", "", "", f"{hit.confidence:.3f}", "that an unrelated question finds nothing as good"
+        yield "confidence", "", "", f"{hit.confidence:.3f}", "of unrelated questions find nothing as good of this kind"
     if hit.same:
         listed = ", ".join(hit.same[:5]) + (", …" if len(hit.same) > 5 else "")
         yield "stands for", "", "", str(len(hit.same)), f"nearly the same: {listed}"
@@ -89,21 +91,26 @@ def _said(stage: Stage, hit: Hit) -> str:
     for needed, say in _WORDS.items():
         if needed in used:
             return say(used, hit)
-    return ", ".join(f"{name} {_value(value)}" for name, value in used.items()) or "nothing to go by"
+    return ", ".join(f"{name} {_value(value)}" for name, value in used.items()) or _NOTHING.get(
+        stage.step, "nothing to go by"
+    )
 
 
 def _classes(used: Mapping[str, Any], hit: Hit) -> str:
     named = ", ".join(f"{name} ({value:.3f})" for name, value in used["classes"].items())
     shared = f"; question and {hit.modality} share {named}" if named else ""
-    return f"{used['added']:+.3f} to the cosine by class tags{shared}"
+    return f"by cosine and shared classes, {used['added']:+.3f}{shared}"
 
 
+_NOTHING = {"words": "has none of the words"}
 # By a name that only notes of that step have.
 _WORDS: Mapping[str, Callable[[Mapping[str, Any], Hit], str]] = {
     "route": lambda used, hit: f"cosine {used['cosine']:.3f}",
     "classes": _classes,
-    "bias": lambda used, hit: f"{-used['bias']:+.3f} to the cosine for how near it is to any question",
-    "like rank": lambda used, hit: f"cosine {used['likeness']:.3f} to the hit at rank {used['like rank']}, its likest",
+    "bias": lambda used, hit: f"by cosine less how near it is to any question, {-used['bias']:+.3f}",
+    "like rank": lambda used, hit: (
+        f"cosine {used['likeness']:.3f} to the hit at rank {used['like rank']}, most like it"
+    ),
     "likeness": lambda used, hit: f"others have a cosine of {used['likeness']:.3f} and more to it",
     "cosine before": lambda used, hit: f"cosine {used['cosine before']:.3f} before",
     "maxsim": lambda used, hit: (
