@@ -143,7 +143,7 @@ def test_a_vector_is_not_asked_in_two_spaces_at_once(pair):
 
 
 def test_a_template_needs_a_text(pair):
-    with pytest.raises(QueryError, match="a template is for a text"):
+    with pytest.raises(QueryError, match="templates go with a text"):
         pair.search(image=picture("red"), templates=["a photo of {}"])
 
 
