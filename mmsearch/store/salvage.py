@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from mmsearch.errors import IndexDamaged, IndexNotFound, StoreError
@@ -116,9 +116,9 @@ def _reindexed(connection: sqlite3.Connection) -> bool:
 def _copy(folder: Path, path: Path) -> int:
     """Put a catalog of what can be read in the place of a damaged one; how many rows that is."""
     draft = path.with_name(f"{path.name}.repair")
-    for left in folder.glob(f"{draft.name}*"):  # of a repair that died
-        left.unlink()
-    with closing(_open(path)) as old:
+    _clear(draft)  # of a repair that died
+    with ExitStack() as given_up, closing(_open(path)) as old:
+        given_up.callback(_clear, draft)
         # Its log must be in it, and nobody may use it: a log beside a new catalog would be taken for the new one's.
         if old.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
             raise StoreError(f"the catalog {path} is in use; close what reads it and try again")
@@ -134,10 +134,17 @@ def _copy(folder: Path, path: Path) -> int:
                 _check(path, new)
         finally:
             made.dispose()
+        given_up.pop_all()
     _keep(path)
     draft.replace(path)
     shards.sync_folder(folder)
     return copied
+
+
+def _clear(draft: Path) -> None:
+    """Remove a draft of a catalog, and its journal."""
+    for left in draft.parent.glob(f"{draft.name}*"):
+        left.unlink()
 
 
 def _table(old: sqlite3.Connection, new: Connection, table: str) -> int:

@@ -173,6 +173,14 @@ def test_without_a_model_nothing_can_be_salvaged(folder, model):
         repair(folder, projector)
 
 
+def test_a_repair_that_gives_up_leaves_no_draft(folder):
+    sql(folder, "DROP TABLE tombstones")
+    sql(folder, "UPDATE meta SET value = '' WHERE key = 'model'")
+    with pytest.raises(IndexDamaged, match="does not tell any more which model it is for"):
+        repair(folder, projector)
+    assert not list(folder.glob("*.repair*"))
+
+
 @pytest.mark.parametrize("number", range(migrations.FORMAT))
 def test_the_number_of_the_format_is_that_of_the_tables(folder, number):
     sql(folder, f"PRAGMA user_version = {number}")
