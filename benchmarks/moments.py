@@ -8,6 +8,10 @@ Twelve clips of five seconds are put one behind the other: some of one class, ne
 classes. The question is the name of the class. Reported are the intersection over union (IoU) of the first moment with
 the truth, and how often it is .5 or more, beside those of the best window alone, and of a stretch of the right length
 at a place drawn by chance.
+
+Then it is asked whether there is anything in a recording at all: what is in it, and what is not, are the names of
+classes that it has and has not, sounds that no class has, and letters drawn by chance. Reported is how often the best
+moment has the confidence that it must have for `mmsearch search --within` not to say that nothing fits well.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from ingredients.media import ESC10
+from ingredients.questions import CHOSEN
 from reference import machine
 
 CLIP, CLIPS, EACH, RATE = 5.0, 12, 40, 16_000
@@ -33,13 +39,14 @@ def main(folder: Path, seed: int) -> None:
     import soxr
 
     import mmsearch
+    from mmsearch.search.calibrate.of_item import FITS
 
     by_class = defaultdict(list)
     for entry in json.loads((folder / "items.json").read_text()):
         samples, rate = soundfile.read(folder / entry["audio"], dtype="float32", always_2d=True)
         mono = soxr.resample(samples.mean(axis=1), rate, RATE)[: round(CLIP * RATE)]
         by_class[entry["label"]].append(np.pad(mono, (0, round(CLIP * RATE) - len(mono))))
-    draw, truth, records = Random(seed), {}, []
+    draw, truth, made, records = Random(seed), {}, {}, []
     for length in LENGTHS:
         for number in range(EACH):
             asked = draw.choice(sorted(by_class))
@@ -47,12 +54,17 @@ def main(folder: Path, seed: int) -> None:
             at = draw.randrange(CLIPS - length + 1)
             order = [*others[:at], *[asked] * length, *others[at:]]
             samples = np.concatenate([draw.choice(by_class[name]) for name in order])
+            made[f"{length}-{number}"] = Counter(order)
             truth[f"{length}-{number}"] = length, asked, CLIP * at, CLIP * (at + length)
             records.append(mmsearch.Record(id=f"{length}-{number}", audio=(samples, RATE)))
 
     found = defaultdict(lambda: defaultdict(list))
+    fits = defaultdict(list)
     with tempfile.TemporaryDirectory() as place, mmsearch.open(Path(place) / "index") as index:
         index.add_items(records)
+        for key, asked, kind in judged(draw, made, sorted(by_class)):
+            moments = index.within(key, asked)
+            fits[kind].append(len(moments) > 0 and "unmatched" not in moments.query)
         for key, (length, asked, start, end) in truth.items():
             first = next(iter(index.within(key, asked, k=1)), None)
             by_chance = draw.uniform(0, CLIP * (CLIPS - length))
@@ -78,7 +90,32 @@ def main(folder: Path, seed: int) -> None:
         "whose windows are of 10 s every 5 s; by chance, a stretch of all 60 s is always right. The rule (half of the "
         "highest piece) was chosen on other recordings made of the same clips.\n"
     )
+    print("| what is asked | questions | found to fit well |\n|---|---|---|")
+    for kind, answers in sorted(fits.items()):
+        print(f"| {kind} | {len(answers):,} | {100 * np.mean(answers):.0f} % |")
+    print(
+        f"\nThe confidence that it takes, {FITS:g}, was chosen on other recordings made of the same clips, "
+        "with other questions.\n"
+    )
     print(machine())
+
+
+def judged(draw: Random, made: dict[str, Counter[str]], classes: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Questions: the recording, what is asked, and of what kind that is."""
+    for key, counts in made.items():
+        for name in classes:
+            seconds = CLIP * counts[name]
+            yield key, name, _kind(seconds)
+        for asked in draw.sample(CHOSEN.absent("sounds"), 5):
+            yield key, asked, "a sound of no class"
+        for asked in draw.sample(CHOSEN.gibberish(), 5):
+            yield key, asked, "gibberish"
+
+
+def _kind(seconds: float) -> str:
+    if not seconds:
+        return "a class that does not sound"
+    return "a class that sounds for 5 s" if seconds == CLIP else "a class that sounds for longer"
 
 
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:

@@ -294,7 +294,7 @@ class Index:
             QueryError: nothing in the index has that path or id; then nothing is removed.
             IndexLocked: another process is writing.
         """
-        from mmsearch.indexing.named import find
+        from mmsearch.store.named import find
 
         with self._store.writer(wait=wait) as writer:
             items, files = find(self._store, paths, ids)
@@ -308,7 +308,7 @@ class Index:
         Raises:
             QueryError: there is neither in the index.
         """
-        from mmsearch.indexing.named import ids
+        from mmsearch.store.named import ids
 
         return ids(self._store, name)
 
@@ -404,7 +404,13 @@ class Index:
         return answers()
 
     def within(
-        self, item: str | Path | Hit, question: str | Query, *, modality: str | None = None, k: int = 10
+        self,
+        item: str | Path | Hit,
+        question: str | Query,
+        *,
+        modality: str | None = None,
+        k: int = 10,
+        min_confidence: float | None = None,
     ) -> Moments:
         """The moments of one recording, or of one long text, that fit a question best (temporal grounding).
 
@@ -413,12 +419,14 @@ class Index:
             question: a text or a `Query`.
             modality: `audio` or `text`, for an item that has both; that of the hit, or its sound otherwise.
             k: how many moments at most; there are fewer where nothing else stands out.
+            min_confidence: leave out what has less, from 0 to 1, of what has one. Without it nothing is left out, and
+                `Moments.query["unmatched"]` is the best confidence where that is too little.
 
         Raises:
             QueryError: nothing, or several items, are there, or the item has no such medium, or the question makes no
                 sense.
         """
-        from mmsearch.indexing.named import only
+        from mmsearch.store.named import only
 
         if isinstance(item, Hit):
             found, modality = item.id, modality or (item.modality if item.modality in ORDERED else None)
@@ -427,7 +435,9 @@ class Index:
         else:
             raise QueryError(f"an item is named by its id, its file or a hit, not {reprlib.repr(item)}")
         query = _question(question)
-        return self._ask(lambda searcher: searcher.within(query, found, modality=modality, most=k))
+        return self._ask(
+            lambda searcher: searcher.within(query, found, modality=modality, most=k, least=min_confidence)
+        )
 
     def _ask(self, ask: Callable[[Searcher], Answer]) -> Answer:
         """The answer of a searcher with the fits of the version of the index that it sees."""
@@ -741,7 +751,8 @@ class Index:
         """Classify as `classify` does, and write what was found into the items' metadata, to be filtered by.
 
         Each item gets its likeliest label as `field` and its probability as `<field>_probability`. They stay until it
-        is tagged anew, or its file changes. A field of that name that an item has from its user stays as it is.
+        is tagged anew, its file changes or `untag` takes them off. A field of that name that an item has from its user
+        stays as it is.
 
         Args:
             labels: as in `classify`.
@@ -768,6 +779,26 @@ class Index:
         with self._store.writer(wait=wait) as writer, self._store.view() as view:
             found = classified(view, classifier, targets(target), where)
             return tag.tag(self._store, writer, classifier, found, field, min_probability)
+
+    def untag(self, field: str = "label", *, where: str | None = None, wait: float = 0.0) -> int:
+        """Take off the items what `tag` wrote as `field`, and its probability, at once; how many had it.
+
+        Args:
+            field: as it was given to `tag`. One of the same name that an item has from its user stays.
+            where: only off what this filter leaves, such as `"label_probability < 0.5"`.
+            wait: seconds to wait for another writer.
+
+        Raises:
+            QueryError: no item has such a tag; then nothing is changed.
+            FilterError: the filter makes no sense.
+            IndexLocked: another process is writing.
+            StoreError: the disk is full or cannot be written; then nothing is changed either.
+        """
+        from mmsearch.classification import tag
+
+        tag.check(field, 0.0)
+        with self._store.writer(wait=wait) as writer, self._store.view() as view:
+            return tag.untag(view, writer, field, where)
 
     def counts(self) -> Counts:
         """How much the index holds."""

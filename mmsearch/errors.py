@@ -30,6 +30,13 @@ Errors of other libraries (Pillow, soundfile, PyAV, pypdf, SQLAlchemy) are trans
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class MmsearchError(Exception):
     """The root of the tree: `except mmsearch.MmsearchError` catches everything raised on purpose."""
@@ -129,3 +136,17 @@ class MissingExtra(MmsearchError):
 def first_line(error: BaseException) -> str:
     """What an error says, shortly; libraries often say it with a stack of their own behind."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """The end of a sentence about a wrong name, `; did you mean tags or nnn?`; empty if no known one is near."""
+    near = get_close_matches(name.lower(), list(map(str, known)), most, cutoff)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def pointed(expression: str, at: int) -> str:
+    """An expression on a line of its own, below it a caret under the character at a place."""
+    from rich.cells import cell_len  # a Chinese character is two columns wide, a combining one none
+
+    line = re.sub(r"\s", " ", expression)
+    return f"\n  {line}\n  {' ' * cell_len(line[:at])}^"

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from mmsearch.errors import QueryError, did_you_mean
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -27,6 +29,17 @@ class Modality(StrEnum):
     IMAGE = "image"
     TEXT = "text"
     AUDIO = "audio"
+
+    @classmethod
+    def named(cls, name: str) -> Modality:
+        """The one of that name.
+
+        Raises:
+            QueryError: there is none.
+        """
+        if name not in set(cls):
+            raise QueryError(f"{name}: no modality; there are: {', '.join(cls)}{did_you_mean(name, cls)}")
+        return cls(name)
 
 
 class Role(StrEnum):
@@ -269,6 +282,8 @@ class Moment(NamedTuple):
         best: where that segment begins and ends.
         excerpt: the text of that segment, shortened; None for sounds.
         page: that it is, or begins, on.
+        confidence: the share of questions that have nothing to do with the index whose best hit in this item scores
+            less, from 0 to 1; None where it is not known.
     """
 
     rank: int
@@ -279,13 +294,14 @@ class Moment(NamedTuple):
     best: tuple[float, float]
     excerpt: str | None = None
     page: int | None = None
+    confidence: float | None = None
 
 
 class Moments(tuple[Moment, ...]):
     """The moments of one item, best first, and the question they answer.
 
     Attributes:
-        query: the question, in JSON values.
+        query: the question, in JSON values; `unmatched` is the best confidence where that is too little for an answer.
         id: of the item.
         path: of its file; None if it has none.
         modality: of the medium that was looked at.

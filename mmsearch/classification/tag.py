@@ -8,10 +8,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mmsearch.classification.result import Tagged
-from mmsearch.errors import QueryError
+from mmsearch.errors import QueryError, did_you_mean
+from mmsearch.search.survivors import Survivors
 from mmsearch.search.where import FIELDS, KEYWORDS
 from mmsearch.store.changes import Tag
-from mmsearch.store.tags import PROBABILITY
+from mmsearch.store.tags import PROBABILITY, fields, path, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mmsearch.classification.classifier import Classifier
     from mmsearch.classification.stored import Probable
     from mmsearch.store.store import Store
+    from mmsearch.store.view import View
     from mmsearch.store.writer import Writer
 
 FIELD = "label"
@@ -56,7 +58,7 @@ def tag(
     Raises:
         StoreError: the disk is full or cannot be written; what was written before stays.
     """
-    names, fields = [label.name for label in classifier.labels], (field, f"{field}{PROBABILITY}")
+    names, written = [label.name for label in classifier.labels], _fields(field)
     counts: Counter[str] = Counter()
     total = kept = 0
     for some in found:
@@ -67,7 +69,7 @@ def tag(
             item: (names[label], round(probability, DIGITS)) if probability >= least else None
             for item, label, probability in zip(some.items.tolist(), best.tolist(), sure, strict=True)
         }
-        writer.commit([Tag(fields, values)])
+        writer.commit([Tag(written, values)])
         counts.update(value[0] for item, value in values.items() if value is not None and item not in theirs)
         total += len(values)
         kept += len(theirs)
@@ -75,11 +77,42 @@ def tag(
     return Tagged(field, total, {name: counts[name] for name in names}, unsure, kept)
 
 
+def untag(view: View, writer: Writer, field: str, where: str | None = None) -> int:
+    """Take what `tag` wrote as `field` off the items, all at once; how many had it.
+
+    Args:
+        view: of the index.
+        writer: of the same.
+        field: of the labels; their probabilities go as well.
+        where: only off what this filter leaves.
+
+    Raises:
+        QueryError: no item has such a tag.
+        FilterError: the filter makes no sense.
+        StoreError: the disk is full or cannot be written; then nothing has changed.
+    """
+    items = tagged(view, field)
+    if not items:
+        there = fields(view)
+        known = f"the fields of tags are: {', '.join(there)}" if there else "nothing is tagged"
+        raise QueryError(f"no item is tagged with a field {field!r}; {known}{did_you_mean(field, there)}")
+    if where is not None:
+        left = Survivors().items(where, view)
+        items = [item for item in items if item in left]
+    writer.commit([Tag(_fields(field), dict.fromkeys(items))])
+    return len(items)
+
+
+def _fields(field: str) -> tuple[str, str]:
+    """What is written of a label."""
+    return field, f"{field}{PROBABILITY}"
+
+
 def _theirs(store: Store, field: str, items: list[int]) -> set[int]:
     """Which items have a field of that name that no tagging wrote."""
     found = store.query(
         "SELECT id FROM items WHERE id IN (SELECT value FROM json_each(?2)) AND json_type(metadata, ?1) IS NOT NULL "
         "AND (tags IS NULL OR json_type(tags, ?1) IS NULL)",
-        (f'$."{field}"', json.dumps(items)),
+        (path(field), json.dumps(items)),
     )
     return {item for (item,) in found}

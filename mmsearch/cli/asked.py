@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mmsearch.engine import Index
-
 
 def asked(
-    index: Index,
     question: Query | None,
     *,
     image: Path | None = None,
@@ -31,7 +28,7 @@ def asked(
     """The sum of all that was given.
 
     Raises:
-        QueryError: a part of it cannot be read, or names what is not in the index, or several items of it.
+        QueryError: a part of it cannot be read.
     """
     query = question or Query()
     if image is not None:
@@ -45,11 +42,7 @@ def asked(
     if templates and not any(part.kind is Kind.TEXT for part in query.parts):
         raise QueryError("a template is for a text, and the query has none")
     query = query.templated(templates)
-    if not like and not unlike:
-        return query
-    from mmsearch.indexing.named import only
-
-    return query.refined(*([only(name, index.named(name)) for name in names] for names in (like, unlike)))
+    return query.refined(like, unlike) if like or unlike else query
 
 
 def as_sum(expression: str, question: Query) -> list[str]:

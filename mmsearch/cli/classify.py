@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,9 @@ def classify(
     field: Annotated[
         str | None, typer.Option(help="With --index: the metadata field that gets the label. Default: label.")
     ] = None,
+    untag: Annotated[
+        bool, typer.Option("--untag", help="With --index: take the labels of that --field off again.")
+    ] = False,
     min_probability: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --index: give no label that is less probable.")
     ] = None,
@@ -58,14 +61,18 @@ def classify(
     from mmsearch.cli import present
     from mmsearch.encoders import registry
 
+    of_index = {"--field": field, "--min-probability": min_probability, "--where": where, "--target": target}
+    of_files = {"--top": top, "--exclude": exclude or None, "--strict": strict or None}
+    if untag:
+        of_labels = {"FILE": files or None, "--labels": labels or None, "--template": template or None}
+        idle = _given({**of_labels, "--min-probability": min_probability, "--target": target, **of_files})
+        _untag(index, FIELD if field is None else field, where, idle, as_json)
+        return
     if not labels.strip():
         raise QueryError("name the labels: --labels cat,dog,rain, or --labels FILE with one in each line")
     if bool(files) == (index is not None):
         raise QueryError("name files to classify, or an --index to label: one of the two")
-    of_index = {"--field": field, "--min-probability": min_probability, "--where": where, "--target": target}
-    of_files = {"--top": top, "--exclude": exclude or None, "--strict": strict or None}
-    idle = [option for option, value in (of_index if index is None else of_files).items() if value is not None]
-    if idle:
+    if idle := _given(of_index if index is None else of_files):
         wanted = "an --index to label" if index is None else "files to classify"
         raise QueryError(f"{' and '.join(idle)} can only be given with {wanted}")
     if index is None:
@@ -89,6 +96,26 @@ def classify(
         present.print_json(_tagged_json(tagged))
     else:
         _show(tagged)
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    """The options that have a value."""
+    return [option for option, value in options.items() if value is not None]
+
+
+def _untag(index: str | None, field: str, where: str | None, idle: Sequence[str], as_json: bool) -> None:
+    from mmsearch.cli import present
+
+    if index is None:
+        raise QueryError("--untag takes labels off an --index: name it")
+    if idle:
+        raise QueryError(f"--untag takes labels off, as --field and --where say: leave out {', '.join(idle)}")
+    with mmsearch.open(locate(index), create=False) as opened:
+        count = opened.untag(field, where=where)
+    if as_json:
+        present.print_json({"field": field, "untagged": count})
+    else:
+        print(f"{field!r} and its probability are taken off {count:,} {'item' if count == 1 else 'items'}")
 
 
 def _told(found: Iterable[Classified | Failure], top: int, *, as_json: bool) -> tuple[int, int]:

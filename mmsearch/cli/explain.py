@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmsearch.cli.present import excerpt, printable
+from mmsearch.cli.present import excerpt, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ def explained(found: Hits) -> None:
         console.print("nothing found")
         return
     for hit in found:
-        name = "  ".join(part for part in (printable(hit.path) or hit.id, hit.place) if part)
+        name = "  ".join(part for part in (named(hit), hit.place) if part)
         console.print(f"\n[bold]{hit.rank}[/]  {hit.modality}  {escape(name)}", highlight=False, soft_wrap=True)
         if text := excerpt(hit.excerpt):
             console.print(f"   {escape(text)}", highlight=False)

@@ -46,6 +46,16 @@ def printable(path: Path | None) -> str | None:
     return None if path is None else str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def named(hit: Hit) -> str:
+    """What its item can be asked by: the path; with the id where that is not typed, or may stand for several items."""
+    path = printable(hit.path)
+    if path is None:
+        return f"id {hit.id}"
+    from mmsearch.media.formats import is_collection
+
+    return f"{path}  id {hit.id}" if is_collection(path) or path != str(hit.path) else path
+
+
 def excerpt(text: str | None) -> str | None:
     """A passage in one line, shortened."""
     if text is None:
@@ -62,7 +72,7 @@ def notes(found: Hits, least: float | None = None) -> list[str]:
     if found and found.query.get("uncalibrated"):
         said.append("the confidence of such answers is not known: `--min-confidence` left none of them out")
     if (best := found.query.get("unmatched")) is not None:
-        shown = _under(best, least or 1.0)
+        shown = under(best, least or 1.0)
         nothing = (
             f"nothing matches well (confidence {shown} at most)"
             if least is None
@@ -72,7 +82,7 @@ def notes(found: Hits, least: float | None = None) -> list[str]:
     return [f"note: {one}" for one in said]
 
 
-def _under(confidence: float, least: float) -> str:
+def under(confidence: float, least: float) -> str:
     """A confidence in the fewest digits, from two on, in which it is under the one that it did not reach."""
     shown = (f"{confidence:.{digits}f}" for digits in (2, 3, 4))
     return next((one for one in shown if float(one) < least), "just less")
@@ -149,7 +159,7 @@ def _share(confidence: float | None) -> str:
 
 def _what(hit: Hit) -> str:
     same = f"(and {len(hit.same)} nearly the same)" if hit.same else ""
-    name = "  ".join(part for part in (printable(hit.path) or hit.id, hit.place, same) if part)
+    name = "  ".join(part for part in (named(hit), hit.place, same) if part)
     text = excerpt(hit.excerpt)
     return f"{name}\n{text}" if text else name
 

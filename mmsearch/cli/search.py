@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 # Options for one question, for many, and for what is found all over an index.
 ONE = (
-    "QUESTION", "--image", "--audio", "--plus", "--minus", "--like", "--unlike", "--within", "--gallery", "--paths"
+    "QUESTION", "--image", "--audio", "--plus", "--minus", "--like", "--unlike", "--within", "--gallery", "--paths",
+    "--ids",
 )  # fmt: skip
 MANY = ("--out", "--trec", "--strict")
-HITS = ("--where", "--rerank", "--lexical", "--min-confidence", "--explain", "--paths", "--gallery")
+HITS = ("--where", "--rerank", "--lexical", "--explain", "--paths", "--ids", "--gallery")
 
 ModelPlaceOption = Annotated[
     str | None, typer.Option("--model", help="Where the index's model is now, if its local weights were moved.")
@@ -78,6 +79,7 @@ def search(
     device: DeviceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --file answers are that anyway.")] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print only the paths, one a line.")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Print only the ids, one a line.")] = False,
     gallery: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Also write a page to look at.")] = None,
     min_confidence: Annotated[
         float | None,
@@ -102,7 +104,7 @@ def search(
     given = {
         "QUESTION": question, "--image": image, "--audio": audio, "--plus": plus or None, "--minus": minus or None,
         "--like": like or None, "--unlike": unlike or None, "--within": within, "--gallery": gallery,
-        "--paths": paths or None, "--where": where, "--rerank": rerank, "--lexical": lexical,
+        "--paths": paths or None, "--ids": ids or None, "--where": where, "--rerank": rerank, "--lexical": lexical,
         "--min-confidence": min_confidence, "--explain": explain or None, "--out": out, "--trec": trec,
         "--strict": strict or None, "--json": as_json or None,
     }  # fmt: skip
@@ -120,15 +122,15 @@ def search(
             return
         parsed = None if question is None else parse(question)
         query = asked(
-            opened, parsed, image=image, audio=audio, templates=template,
+            parsed, image=image, audio=audio, templates=template,
             plus=plus, minus=minus, like=like, unlike=unlike,
         )  # fmt: skip
         if question is not None and parsed is not None and not as_json:
             for note in as_sum(question, parsed):
                 print(note, file=sys.stderr)
         if within is not None:
-            found = opened.within(within, query, modality=target, k=k)
-            present.print_json(moments_json(found)) if as_json else moments(found)
+            found = opened.within(within, query, modality=target, k=k, min_confidence=min_confidence)
+            present.print_json(moments_json(found)) if as_json else moments(found, min_confidence)
             return
         hits = opened.search(
             query, target=wanted, k=k, where=where, rerank=rerank, lexical=lexical, explain=explain,
@@ -138,7 +140,7 @@ def search(
         print(note, file=sys.stderr)
     if gallery is not None:
         present.gallery(gallery, [(question or "Like this", hits)], "mmsearch")
-    _show(hits, as_json=as_json, paths=paths, explain=explain)
+    _show(hits, as_json=as_json, paths=paths, ids=ids, explain=explain)
 
 
 def _check(given: Set[str], *, of_file: bool) -> None:
@@ -149,11 +151,13 @@ def _check(given: Set[str], *, of_file: bool) -> None:
         raise QueryError(f"{', '.join(wrong)}: only with --file, a file of questions")
     if {"--trec", "--json"} <= given:
         raise QueryError("--trec writes a run, which is no JSON: leave out --json")
+    if {"--paths", "--ids"} <= given:
+        raise QueryError("--paths and --ids do not go together: give one of them")
     if "--within" in given and (wrong := [name for name in HITS if name in given]):
         raise QueryError(f"--within lists the moments of one item: leave out {', '.join(wrong)}, for hits")
 
 
-def _show(hits: Hits, *, as_json: bool, paths: bool, explain: bool) -> None:
+def _show(hits: Hits, *, as_json: bool, paths: bool, ids: bool, explain: bool) -> None:
     from mmsearch.cli import present
 
     if as_json:
@@ -162,6 +166,9 @@ def _show(hits: Hits, *, as_json: bool, paths: bool, explain: bool) -> None:
         for hit in hits:
             if hit.path is not None:
                 print(present.printable(hit.path))
+    elif ids:
+        for hit in hits:
+            print(hit.id)
     elif explain:
         from mmsearch.cli.explain import explained
 

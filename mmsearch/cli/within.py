@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmsearch.cli.present import excerpt, printable
+from mmsearch.cli.present import excerpt, printable, under
 from mmsearch.types import Modality, clock
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def moments_json(found: Moments) -> dict[str, Any]:
                 "best": {"start": one.best[0], "end": one.best[1]},
                 "excerpt": excerpt(one.excerpt),
                 "page": one.page,
+                "confidence": None if one.confidence is None else round(one.confidence, 4),
             }
             for one in found
         ],
@@ -44,25 +45,39 @@ def moments_json(found: Moments) -> dict[str, Any]:
     }
 
 
-def moments(found: Moments) -> None:
-    """A table of moments, and the curve as a row of bars."""
+def moments(found: Moments, least: float | None = None) -> None:
+    """A table of moments, and the curve as a row of bars.
+
+    Args:
+        found: the moments.
+        least: the confidence that was asked for.
+    """
     console = Console()
-    name = printable(found.path) or found.id
-    said = "" if found else "nothing stands out in "
-    console.print(f"{said}{escape(name)}", highlight=False, soft_wrap=True)
+    name = escape(printable(found.path) or found.id)
+    console.print(_headed(name, found, least), highlight=False, soft_wrap=True)
     if found:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("#", "score", "from", "to"):
+        for heading in ("#", "score", "confidence", "from", "to"):
             table.add_column(heading, justify="right")
         table.add_column("what", overflow="fold")
         for one in found:
             page = f"p. {one.page}  " if one.page is not None else ""
             passage = f"{page}{excerpt(one.excerpt) or ''}"
             ends = (_place(found.modality, place) for place in (one.start, one.end))
-            table.add_row(str(one.rank), f"{one.score:.3f}", *ends, escape(passage))
+            sure = "" if one.confidence is None else f"{one.confidence:.2f}"
+            table.add_row(str(one.rank), f"{one.score:.3f}", sure, *ends, escape(passage))
         console.print(table)
     first, last = (_place(found.modality, place) for place in (found.curve[0, 0], found.curve[-1, 1]))
     console.print(f"{first} {_bars(found.curve)} {last}", highlight=False, soft_wrap=True)
+
+
+def _headed(name: str, found: Moments, least: float | None) -> str:
+    """The name of the item, and whether anything in it is an answer."""
+    if (best := found.query.get("unmatched")) is None:
+        return name if found else f"nothing stands out in {name}"
+    if found:
+        return f"{name}: nothing fits well; nearest is"
+    return f"nothing in {name} reaches a confidence of {least:g} (the best has {under(best, least or 1.0)})"
 
 
 def _place(modality: Modality, place: float) -> str:

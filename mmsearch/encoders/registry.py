@@ -11,11 +11,10 @@ A family is imported when it is asked for.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmsearch.errors import UnknownModel
+from mmsearch.errors import UnknownModel, did_you_mean
 
 if TYPE_CHECKING:
     from mmsearch.encoders.base import Model
@@ -55,9 +54,8 @@ def split(name: str) -> dict[str, str]:
     for named in _PLUS.split(name.strip()):
         family, _, argument = (side.strip() for side in named.partition(":"))
         if family not in FAMILIES:
-            near = get_close_matches(family, FAMILIES, 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise UnknownModel(f"there is no model {named!r}; there are: {', '.join(NAMES)}{meant}")
+            near = did_you_mean(family, FAMILIES)
+            raise UnknownModel(f"there is no model {named!r}; there are: {', '.join(NAMES)}{near}")
         if family in arguments:
             raise UnknownModel(f"{name!r} names {family} twice")
         arguments[family] = argument

@@ -58,8 +58,7 @@ class Selection:
         self, view: View, modalities: Collection[str] = (), space: str | None = None, where: str | None = None
     ) -> None:
         for modality in modalities:
-            if modality not in set(Modality):
-                raise QueryError(f"{modality!r} is no modality; there are: {', '.join(Modality)}")
+            Modality.named(modality)
         self._view = view
         self._shards = {
             shard.id: shard

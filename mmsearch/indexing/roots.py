@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mmsearch.indexing.plan import Root
+from mmsearch.store.named import locate, slashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,12 +32,12 @@ def _resolve(store: Store, writer: Writer, path: Path) -> Root:
         root_id, root, part = known
         return Root(root_id, root, part + b"/" if part and is_folder else part)
     folder = place if is_folder else os.path.dirname(place)  # noqa: PTH120  (bytes)
-    inner = {id_: root for id_, root in store.roots().items() if root.startswith(_slashed(folder))}
+    inner = {id_: root for id_, root in store.roots().items() if root.startswith(slashed(folder))}
     index = os.fsencode(store.folder.absolute())
     root_id = writer.root(folder, os.path.relpath(folder, index))
     for id_, root in inner.items():
-        writer.absorb_root(id_, root_id, root[len(_slashed(folder)) :] + b"/")
-    return Root(root_id, folder, b"" if is_folder else place[len(_slashed(folder)) :])
+        writer.absorb_root(id_, root_id, root[len(slashed(folder)) :] + b"/")
+    return Root(root_id, folder, b"" if is_folder else place[len(slashed(folder)) :])
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:
@@ -45,19 +46,5 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     return [
         path
         for place, path in places.items()
-        if not any(place.startswith(_slashed(other)) for other in places if other != place)
+        if not any(place.startswith(slashed(other)) for other in places if other != place)
     ]
-
-
-def locate(store: Store, place: bytes) -> tuple[int, bytes, bytes] | None:
-    """The root that holds an absolute path: its id, its place, and the path below it."""
-    for root_id, root in store.roots().items():
-        if place == root:
-            return root_id, root, b""
-        if place.startswith(_slashed(root)):
-            return root_id, root, place[len(_slashed(root)) :]
-    return None
-
-
-def _slashed(folder: bytes) -> bytes:
-    return folder if folder.endswith(b"/") else folder + b"/"

@@ -172,6 +172,12 @@ def modality_of(path: str | bytes | os.PathLike[str]) -> Modality | None:
     return known.modality if known else None
 
 
+def is_collection(path: str | bytes | os.PathLike[str]) -> bool:
+    """Whether a file of that name can hold several items, such as the records of JSON Lines."""
+    known = format_of(path)
+    return known is not None and known.decoder in (Decoder.RECORDS, Decoder.TABLE)
+
+
 def content_of(head: bytes) -> Content | None:
     """What a file that begins with `head` (at least 16 bytes, if it has them) holds, or None if that cannot be told.
 

@@ -45,7 +45,7 @@ class Asking:
         self._direct: dict[tuple[tuple[Modality, ...], tuple[Modality, ...]], Mapping[Modality, Route]] = {}
 
     def settled(self, query: Query) -> tuple[Query, list[int]]:
-        """The question with the modalities of the items that take part, and their numbers.
+        """The question with ids and modalities of the items that take part, and their numbers.
 
         Parts of weight 0 take no part, unless there are no others: `Query.check` says so.
         """
@@ -53,7 +53,8 @@ class Asking:
         if not query.items:
             return query, []
         with self._store.view() as view:
-            return settle(view, query), numbers(view, query.items)
+            settled = settle(view, query).weighty
+            return settled, numbers(view, settled.items)
 
     def all_settled(self, queries: Sequence[Query] | Sequence[Embedded]) -> Sequence[Query] | Sequence[Embedded]:
         """The same for many; those that are embedded stay as they are."""

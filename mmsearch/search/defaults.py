@@ -62,6 +62,15 @@ def chains(snapshot: Snapshot, model: Model, asked: Sequence[Modality], routes: 
     return found
 
 
+def parted(chains: Chains) -> tuple[Chains, Chains]:
+    """What judges candidates, and what arranges the list; see `rerank.parted`."""
+    parts: tuple[Chains, Chains] = {}, {}
+    for steps, targets in chains.items():
+        for part, some in zip(parts, rerank.parted(steps), strict=True):
+            part[some] = (*part.get(some, ()), *targets)
+    return parts
+
+
 def described(chains: Chains) -> list[str] | dict[str, list[str]]:
     """The steps, as JSON values; by modality of the answers where they are not the same for all."""
     if len(chains) == 1:

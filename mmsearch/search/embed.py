@@ -121,7 +121,7 @@ def _encoded(parts: Sequence[Part], modality: Modality, model: Model, encoders: 
     edges = [0]
     for part in parts:
         for said in [template.replace("{}", part.content) for template in part.templates] or [part.content]:
-            contents += _contents(said, modality, model.inputs)
+            contents += _contents(part, said, modality, model.inputs)
         edges.append(len(contents))
     matrices = _matrices(model, modality, contents, encoders)
     found = []
@@ -148,17 +148,17 @@ def _matrices(
     return {group: np.concatenate(rows) for group, rows in parts.items()}
 
 
-def _contents(part: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[Any] | str]:  # noqa: ANN401
-    """What a part of a query is cut into; the same way as when it is indexed."""
+def _contents(part: Part, said: Any, modality: Modality, inputs: InputSpec) -> list[NDArray[Any] | str]:  # noqa: ANN401
+    """What the content of a part of a query is cut into; the same way as when it is indexed."""
     from mmsearch.media.decode import decode  # a vector needs none of it
 
-    is_path = isinstance(part, str) and modality is not Modality.TEXT
-    source = Path(os.path.expanduser(part)) if is_path else part  # noqa: PTH111  (never raises)
+    is_path = isinstance(said, str) and modality is not Modality.TEXT
+    source = Path(os.path.expanduser(said)) if is_path else said  # noqa: PTH111  (never raises)
     try:
         return [segment.content for segment in decode(source, modality, inputs).segments]
     except MediaError as error:
         shown = f" {source}" if isinstance(source, Path) else ""
-        raise QueryError(f"cannot ask with the {modality}{shown}: {error}") from error
+        raise part.error(f"cannot ask with the {modality}{shown}: {error}") from error
 
 
 def _unencoded(part: Part) -> EmbeddedPart:

@@ -5,7 +5,8 @@
     expression := [sign] term (sign term)*
     sign       := "+" | "-"                         between blanks, so that `black-and-white` stays a word
     term       := [number "*"] part
-    part       := "text:" words | "image:" path | "audio:" path | "id:" item
+    part       := "text:" words | "image:" path | "audio:" path
+                | "id:" item                        its id, or the path of its file
                 | quoted                            a text, signs and all: "1990 - 2000"
                 | path                              begins with ./ ../ / or ~/, or is one word that ends like a medium
                 | words                             a text
@@ -19,12 +20,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from mmsearch.errors import QueryError
 from mmsearch.media.formats import modality_of
-from mmsearch.search.query import Kind, Query
+from mmsearch.search.query import Kind, Query, Written
 from mmsearch.types import Modality
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
@@ -37,17 +37,6 @@ _OPENING = re.compile(r'(?:(?<=[\s:*])|^)"')
 _MEDIA = (Modality.IMAGE, Modality.AUDIO)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """An expression, for pointing into it."""
-
-    expression: str
-
-    def error(self, what: str, at: int) -> QueryError:
-        line = re.sub(r"\s", " ", self.expression)
-        return QueryError(f"query: {what}, at character {at + 1}\n  {line}\n  {' ' * at}^")
-
-
 def parse(expression: str) -> Query:
     """A question written as a sum.
 
@@ -55,7 +44,7 @@ def parse(expression: str) -> Query:
         QueryError: it is empty or ends too early, a quotation mark is not closed, a weight is not finite, the weights
             cancel out, or a file is not there; the message shows the place.
     """
-    place = _Place(expression)
+    place = Written(expression)
     try:
         expression.encode("utf-8", "surrogateescape")  # as names of files may be
     except UnicodeEncodeError as error:
@@ -76,13 +65,13 @@ def parse_weighted(text: str) -> Query:
     Raises:
         QueryError: as `parse`.
     """
-    place = _Place(text)
+    place = Written(text)
     match = _WEIGHTED.match(text)
     weight, start = (_weight(place, match), match.end()) if match else (1.0, _first(text, 0))
     return weight * _part(place, start, len(text.rstrip()))
 
 
-def _terms(place: _Place) -> list[tuple[float, int, int]]:
+def _terms(place: Written) -> list[tuple[float, int, int]]:
     """Sign, beginning and end of each term."""
     text, at = place.expression, 0
     hidden = [match.span() for match in _quotations(place)]
@@ -106,7 +95,7 @@ def _first(text: str, at: int) -> int:
     return len(text) - len(text[at:].lstrip())
 
 
-def _quotations(place: _Place) -> list[re.Match[str]]:
+def _quotations(place: Written) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     at = 0
     while opening := _OPENING.search(place.expression, at):
@@ -118,7 +107,7 @@ def _quotations(place: _Place) -> list[re.Match[str]]:
     return found
 
 
-def _term(place: _Place, start: int, end: int) -> Query:
+def _term(place: Written, start: int, end: int) -> Query:
     text = place.expression
     weight = 1.0
     if match := _WEIGHT.match(text, start, end):
@@ -126,22 +115,27 @@ def _term(place: _Place, start: int, end: int) -> Query:
     return weight * _part(place, start, end)
 
 
-def _weight(place: _Place, match: re.Match[str]) -> float:
+def _weight(place: Written, match: re.Match[str]) -> float:
     weight = float(match[1])
     if not math.isfinite(weight):
         raise place.error("the weight is too large", match.start(1))
     return weight
 
 
-def _part(place: _Place, start: int, end: int) -> Query:
-    text = place.expression
-    content = text[start:end].strip()
+def _part(place: Written, start: int, end: int) -> Query:
+    content = place.expression[start:end].strip()
     prefix = _PREFIX.match(content)
     if prefix:
         content, start = content[prefix.end() :], start + prefix.end()
+    here = replace(place, at=start)
     if not _unquoted(content).strip():
-        raise place.error("a part of the question is missing", start)
-    kind = prefix[1] if prefix else _kind(place, content, start)
+        raise here.error("a part of the question is missing")
+    (part,) = _meant(prefix[1] if prefix else _kind(here, content), content, here).parts
+    return Query((replace(part, written=here),))
+
+
+def _meant(kind: str, content: str, here: Written) -> Query:
+    """A part whose kind is known."""
     if kind == "text":
         quoted = _QUOTED.fullmatch(content)
         return Query.text(quoted[1].replace('""', '"') if quoted else content, words=content if quoted else None)
@@ -151,17 +145,20 @@ def _part(place: _Place, start: int, end: int) -> Query:
     path = _path(content)
     if not os.path.isfile(path):  # noqa: PTH113  (never raises)
         what = "is no file" if os.path.exists(path) else "is not there"  # noqa: PTH110
-        raise place.error(f"the {kind} {content} {what}; write text:{content} to ask for these words", start)
+        raise here.error(f"the {kind} {content} {what}; write text:{content} to ask for these words")
     return Query.record(Modality(Kind(kind)), path)
 
 
-def _kind(place: _Place, content: str, start: int) -> str:
+def _kind(here: Written, content: str) -> str:
     """What a part is that does not say it."""
     name = _unquoted(content)
     written = content.startswith(("./", "../", "/", "~/"))
     modality = modality_of(name)
-    if written and modality not in _MEDIA and os.path.exists(_path(name)):  # noqa: PTH110  (never raises)
-        raise place.error(f"cannot tell whether {name} is a picture or a sound: write image:{name} or audio:…", start)
+    if written and modality not in _MEDIA:
+        if os.path.exists(_path(name)):  # noqa: PTH110  (never raises)
+            raise here.error(f"cannot tell whether {name} is a picture or a sound: write image:{name} or audio:…")
+        if modality is not None:
+            raise here.error(f"the {modality} {name} is not there; write text:{name} to ask for these words")
     if modality in _MEDIA and (written or not re.search(r'[\s"]', content)):
         return str(modality)
     return "text"

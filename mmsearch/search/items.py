@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmsearch.errors import QueryError
 from mmsearch.search.query import Kind, Query
+from mmsearch.store.named import ids, only
 from mmsearch.types import Modality
 
 if TYPE_CHECKING:
@@ -19,23 +20,33 @@ FIRST = (Modality.IMAGE, Modality.AUDIO, Modality.TEXT)  # of an item's media, t
 
 
 def settle(store: Reading, query: Query) -> Query:
-    """The same, with the modality of every item.
+    """The same, with the id and the modality of every item.
 
     Raises:
-        QueryError: there is no such item, or it has no medium of the modality that is wanted.
+        QueryError: there is no such item, or there are several of that file, or it has no medium of the modality that
+            is wanted.
     """
-    return Query(tuple(_settled(store, part) if part.kind is Kind.ITEM else part for part in query.parts))
+    parts = (_settled(store, part) if part.kind is Kind.ITEM else part for part in query.parts)
+    return sum((Query((part,)) for part in parts), Query())
 
 
 def _settled(store: Reading, part: Part) -> Part:
-    (item,) = numbers(store, [part.content])
+    try:
+        return _known(store, part)
+    except QueryError as error:
+        raise part.error(str(error)) from error
+
+
+def _known(store: Reading, part: Part) -> Part:
+    key = only(part.content, ids(store, part.content))
+    (item,) = numbers(store, [key])
     found = store.query("SELECT DISTINCT modality FROM segments WHERE item_id = ?", (item,))
     has = {modality for (modality,) in found}
     if not has:
-        raise QueryError(f"no item in the index has the id {part.content!r}")
+        raise QueryError(f"nothing is left of the item {part.content!r}")
     if part.modality is not None and part.modality not in has:
         raise QueryError(f"the item {part.content} has no {part.modality}, only {', '.join(sorted(has))}")
-    return replace(part, modality=part.modality or next(modality for modality in FIRST if modality in has))
+    return replace(part, content=key, modality=part.modality or next(modality for modality in FIRST if modality in has))
 
 
 def numbers(store: Reading, ids: Sequence[str]) -> list[int]:

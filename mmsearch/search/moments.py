@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mmsearch.errors import QueryError
+from mmsearch.search.calibrate.of_item import FITS, unrelated
+from mmsearch.search.calibrate.tail import confidence
 from mmsearch.search.curve import Curve
 from mmsearch.search.results import path_of
 from mmsearch.types import Modality, Moment, Moments
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mmsearch.search.candidates import Candidates
+    from mmsearch.search.embedded import Embedded
     from mmsearch.search.lanes import Lane
+    from mmsearch.search.route import Route
     from mmsearch.store.reading import Reading
+    from mmsearch.store.view import View
     from mmsearch.types import FloatArray, Metadata
 
 NEIGHBOURS = 24  # windows to either side of the best one that a hit's stretch is looked for in: two minutes of 5 s each
@@ -63,7 +69,10 @@ def stretches(store: Reading, lane: Lane, question: FloatArray, found: Candidate
     reached: dict[int, tuple[float, float]] = {}
     for some in by_item.values():
         (own,) = (row for row in some if row.segment in own_segments)
-        if len(some) > 1 and (span := _curve(lane, question, some).around(own.start, own.end)) is not None:
+        if len(some) == 1:
+            continue
+        curve = _curve(some, _scores(lane, question, _vectors(lane, some)))
+        if (span := curve.around(own.start, own.end)) is not None:
             reached[own.segment] = span.start, span.end
     return reached
 
@@ -83,39 +92,67 @@ def in_time(store: Reading, item: int, name: str, modality: str | None) -> Modal
     )
 
 
-def moments(store: Reading, lane: Lane, question: FloatArray, item: int, most: int, asked: Metadata) -> Moments:
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A question about one item.
+
+    Attributes:
+        query: the question.
+        way: by which it is asked.
+        vector: itself `(d,)`, in the space of the answers.
+        described: in JSON values.
+    """
+
+    query: Embedded
+    way: Route
+    vector: FloatArray
+    described: Metadata
+
+
+def moments(view: View, lane: Lane, asked: Asked, item: int, most: int, least: float | None = None) -> Moments:
     """The stretches of one item that fit a question best, and how well each piece fits.
 
     Args:
-        store: one version of the index.
+        view: one version of the index.
         lane: of the modality that is looked at.
-        question: `(d,)`, in the space of the lane.
+        asked: the question.
         item: its number; it has segments in the lane.
         most: how many stretches.
-        asked: the question, in JSON values.
+        least: the confidence that each must reach, where it is known.
 
     Raises:
         QueryError: the item is gone, or its medium has no positions.
     """
-    rows = _rows(store, lane, _OF_ITEM, item)
+    rows = _rows(view, lane, _OF_ITEM, item)
     if not rows:
-        raise QueryError(_without_rows(store, lane, item))
-    curve, scores = _curve(lane, question, rows), _scores(lane, question, rows)
+        raise QueryError(_without_rows(view, lane, item))
+    vectors = _vectors(lane, rows)
+    scores = _scores(lane, asked.vector, vectors)
+    curve, judged = _curve(rows, scores), unrelated(view, asked.query, asked.way, vectors, lane.mean)
     starts, ends = np.array([row.start for row in rows]), np.array([row.end for row in rows])
     found = []
     for span in curve.spans(most):
         inside = np.flatnonzero((starts < span.end) & (ends > span.start))
         found.append((span, int(inside[np.argmax(scores[inside])])))
-    known = store.hydrate([rows[best].segment for _, best in found] or [rows[0].segment])
-    level = float(question @ lane.mean)
+    known = view.hydrate([rows[best].segment for _, best in found] or [rows[0].segment])
+    level = float(asked.vector @ lane.mean)
     made = []
     for rank, (span, best) in enumerate(found, 1):
         row, of_row = rows[best], known[rows[best].segment]
         window = row.start, row.end
-        made.append(Moment(rank, *span, float(scores[best]) + level, window, of_row.excerpt, of_row.page))
+        sure = None if judged is None else float(confidence(judged.evidence(scores[best])))
+        made.append(Moment(rank, *span, float(scores[best]) + level, window, of_row.excerpt, of_row.page, sure))
     of_item = next(iter(known.values()))
     pieces = np.stack([curve.starts, curve.ends, curve.scores], axis=1)
-    return Moments(made, asked, of_item.key, path_of(store, of_item), lane.modality, pieces)
+    shown, described = _shown(made, least)
+    return Moments(shown, {**asked.described, **described}, of_item.key, path_of(view, of_item), lane.modality, pieces)
+
+
+def _shown(found: list[Moment], least: float | None) -> tuple[list[Moment], dict[str, float]]:
+    """Those that are to be shown, and what is told of the best where it is not enough."""
+    top = max((one.confidence for one in found if one.confidence is not None), default=1.0)
+    told = {"unmatched": round(top, 4)} if top < (FITS if least is None else least) else {}
+    return [one for one in found if one.confidence is None or one.confidence >= (least or 0)], told
 
 
 def _without_rows(store: Reading, lane: Lane, item: int) -> str:
@@ -142,21 +179,23 @@ def _rows(store: Reading, lane: Lane, which: str, of: int | str) -> list[Row]:
     return [row for row in map(Row._make, found) if row.offset < lengths[row.shard]]
 
 
-def _curve(lane: Lane, question: FloatArray, rows: Sequence[Row]) -> Curve:
-    return Curve.of(
-        np.array([row.start for row in rows], np.float64),
-        np.array([row.end for row in rows], np.float64),
-        _scores(lane, question, rows),
-    )
+def _curve(rows: Sequence[Row], scores: NDArray[np.float32]) -> Curve:
+    starts, ends = np.array([(row.start, row.end) for row in rows], np.float64).T
+    return Curve.of(starts, ends, scores)
 
 
-def _scores(lane: Lane, question: FloatArray, rows: Sequence[Row]) -> NDArray[np.float32]:
-    """Cosines `(n,)` less that of the mean of the lane."""
-    scores = np.empty(len(rows), np.float32)
+def _vectors(lane: Lane, rows: Sequence[Row]) -> FloatArray:
+    """Of segments `(n, dim)` float32."""
+    found = np.empty((len(rows), len(lane.mean)), np.float32)
     shards = np.array([row.shard for row in rows], np.int64)
     offsets = np.array([row.offset for row in rows], np.int64)
     for shard in lane.shards:
         places = np.flatnonzero(shards == shard.id)
         if len(places):
-            scores[places] = shard.matrix[offsets[places]] @ question
-    return scores - np.float32(question @ lane.mean)
+            found[places] = shard.matrix[offsets[places]]
+    return found
+
+
+def _scores(lane: Lane, question: FloatArray, vectors: FloatArray) -> NDArray[np.float32]:
+    """Cosines `(n,)` less that of the mean of the lane."""
+    return vectors @ question - np.float32(question @ lane.mean)

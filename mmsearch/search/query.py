@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.errors import QueryError
+from mmsearch.errors import QueryError, pointed
 from mmsearch.types import Hit, Modality
 
 if TYPE_CHECKING:
@@ -37,6 +37,19 @@ class Kind(StrEnum):
     ITEM = "item"
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An expression, and the place in it where a part of a question stands."""
+
+    expression: str
+    at: int = 0
+
+    def error(self, what: str, at: int | None = None) -> QueryError:
+        """What is wrong at that place, or at another one; the message points at it."""
+        at = self.at if at is None else at
+        return QueryError(f"query: {what}, at character {at + 1}{pointed(self.expression, at)}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """A part of a question. Parts are equal if they ask the same; arrays are compared number by number.
@@ -44,12 +57,13 @@ class Part:
     Attributes:
         kind: what it is.
         content: the text; a picture or a sound as in `types.Record` (a long sound asks with the mean of its windows);
-            a vector `(d,)` of the space that is searched; the id of an item.
+            a vector `(d,)` of the space that is searched; the id of an item, or its file.
         weight: a part of negative weight is what the answers should not be like.
         templates: of a text, such as `a photo of {}`: it is asked in each of them, and counts as their mean (prompt
             ensembles: Radford et al., ICML 2021).
         modality: of what asks; None for a vector, and for an item of which it is not yet known.
         words: of a text, what full-text search looks for, if that is not the text itself: with its quotation marks.
+        written: where it was read, if it was; errors show the place.
     """
 
     kind: Kind
@@ -58,6 +72,7 @@ class Part:
     templates: tuple[str, ...] = ()
     modality: Modality | None = None
     words: str | None = None
+    written: Written | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether all is the same, weights too."""
@@ -79,6 +94,10 @@ class Part:
         if self.content is not other.content and not (is_name and self.content == other.content):
             return False  # arrays are not compared: with large ones, adding would take longer than asking
         return self._rest() == other._rest()
+
+    def error(self, what: str) -> QueryError:
+        """What is wrong with it."""
+        return QueryError(what) if self.written is None else self.written.error(what)
 
     def check(self) -> None:
         """Whether the content is of its kind, as far as that can be told by looking at it.
@@ -142,19 +161,18 @@ class Query:
         """What is stored of an item of the index: more like this.
 
         Args:
-            item: its id, or a hit.
+            item: its id, the path of its file, if that has no other item, or a hit.
             modality: of its medium that asks; that of the hit, or the first of image, audio and text that it has.
 
         Raises:
-            QueryError: it is neither an id nor a hit, or there is no such modality.
+            QueryError: it is neither a str nor a hit, or there is no such modality.
         """
-        if modality is not None and modality not in set(Modality):
-            raise QueryError(f"{modality}: no modality; there are: {', '.join(Modality)}")
+        wanted = None if modality is None else Modality.named(modality)
         if isinstance(item, Hit):
-            return cls((Part(Kind.ITEM, item.id, modality=Modality(modality or item.modality)),))
+            return cls((Part(Kind.ITEM, item.id, modality=wanted or Modality(item.modality)),))
         if not isinstance(item, str):
             raise QueryError(f"an item to ask with is named by its id, a str, or by a hit, not {reprlib.repr(item)}")
-        return cls((Part(Kind.ITEM, item, modality=None if modality is None else Modality(modality)),))
+        return cls((Part(Kind.ITEM, item, modality=wanted),))
 
     @classmethod
     def record(cls, modality: Modality, content: Any) -> Query:  # noqa: ANN401  (of any modality)
@@ -266,7 +284,7 @@ class Query:
 
     @property
     def items(self) -> tuple[str, ...]:
-        """Ids of the items that take part."""
+        """Ids of the items that take part, or their files, as they were given."""
         return tuple(part.content for part in self.parts if part.kind is Kind.ITEM)
 
     @property

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 ORDER = tuple(Modality)
-ALL = frozenset(ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,10 @@ def targets(target: str | Iterable[str] | None) -> tuple[Modality, ...]:
     named = list(target) if isinstance(target, Iterable) and not isinstance(target, str) else [target]
     if wrong := [name for name in named if not isinstance(name, str)]:
         raise QueryError(f"a target is named by a str, such as 'image', not {reprlib.repr(wrong[0])}")
-    names = set(named)
-    if not names:
+    if not named:
         raise QueryError("no target modality was given")
-    if unknown := names - ALL:
-        raise QueryError(f"{', '.join(sorted(unknown))}: no modality; there are: {', '.join(Modality)}")
-    return tuple(modality for modality in ORDER if modality in names)
+    wanted = {Modality.named(name) for name in named}
+    return tuple(modality for modality in ORDER if modality in wanted)
 
 
 def route(model: Model, asked: Collection[Modality], target: Modality, bridges: Bridges) -> Route | None:

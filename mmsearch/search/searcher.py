@@ -20,6 +20,7 @@ from mmsearch.search.embedded import Embedded
 from mmsearch.search.finding import Finder, fetch, reachable, spans
 from mmsearch.search.items import numbers
 from mmsearch.search.lexical.hybrid import Heard, Lexical, Words
+from mmsearch.search.moments import Asked as In
 from mmsearch.search.moments import in_time, moments
 from mmsearch.search.nearest import Nearest
 from mmsearch.search.one_thread import one_thread
@@ -190,9 +191,14 @@ class Searcher:
     ) -> tuple[Candidates, dict[str, Any]]:
         """Of what was found what is shown, and what was asked in JSON values."""
         query, words, own = case.asked.query, case.asked.words, case.asked.own
-        ranked = self._reranked(view, case.embedded, case.found.without(own), routes, chains, explains=wanted.explain)
-        if case.heard is not None and not words.is_alone:
-            ranked = case.heard.beside(ranked).without(own)
+        reranked = partial(self._reranked, view, case.embedded, routes=routes, explains=wanted.explain)
+        found = case.found.without(own)
+        if case.heard is None or words.is_alone:
+            ranked = reranked(found, chains=chains)
+        else:
+            judging, arranging = defaults.parted(chains)
+            beside = case.heard.beside(reranked(found, chains=judging)).without(own)
+            ranked = reranked(beside, chains=arranging)
         alone = is_word(query, self.model.inputs.text)
         ranked, unmatched = cut(ranked, case.scales, words, wanted, is_word=alone)
         best = ranked.head(wanted.k)
@@ -298,7 +304,9 @@ class Searcher:
         with self._store.view() as view:
             return way.space, self._finder.along(view.snapshot(), asking, way)
 
-    def within(self, query: Query, item: str, *, modality: str | None = None, most: int = 10) -> Moments:
+    def within(
+        self, query: Query, item: str, *, modality: str | None = None, most: int = 10, least: float | None = None
+    ) -> Moments:
         """The moments of one item that fit a question best.
 
         Args:
@@ -306,11 +314,12 @@ class Searcher:
             item: its id.
             modality: of the medium that is looked at: its sound, or else its text, if it is not given.
             most: how many moments.
+            least: the confidence that each must reach, where it is known.
 
         Raises:
-            QueryError: the question or `most` makes no sense, there is no such item, or it has no such medium.
+            QueryError: the question, `most` or `least` makes no sense, there is no such item, or it has no such medium.
         """
-        check(most)
+        check(most, least)
         query, _ = self._asking.settled(query)
         query.check(self.model)
         with self._store.view() as view:
@@ -323,7 +332,8 @@ class Searcher:
             self._forget(snapshot)
             lane = self._finder.lanes.of(snapshot, way.space, target)
             (question,) = self._finder.along(snapshot, [embedded], way)
-            return moments(view, lane, question, number, most, {**query.describe(), "within": item})
+            asked = In(embedded, way, question, {**query.describe(), "within": item})
+            return moments(view, lane, asked, number, most, least)
 
     def embedded(self, queries: Sequence[Query] | Sequence[Embedded], wanted: Sequence[Modality]) -> list[Embedded]:
         """Questions as the model sees them, ready to be asked about all of these modalities that can be reached.

@@ -48,6 +48,23 @@ class Survivors:
                 self._cache.popitem(last=False)
         return found
 
+    def items(self, where: str, view: View) -> set[int]:
+        """Items of which a segment satisfies the filter.
+
+        Raises:
+            FilterError: the filter cannot be parsed or names an unknown field.
+        """
+        with _translated():
+            parsed = parse(where)
+            self._check(parsed, view)
+            statement = (
+                select(segments.c.item_id)
+                .join(items, items.c.id == segments.c.item_id)
+                .outerjoin(files, files.c.id == items.c.file_id)
+                .where(parsed.clause)
+            )
+            return {item for (item,) in view.select(statement)}
+
     def check(self, where: str, view: View) -> None:
         """Raise the error of a filter that cannot be used."""
         with _translated():

@@ -17,11 +17,11 @@ from mmsearch.types import Modality
 LARGEST_K = 100_000
 
 
-def check(k: int) -> None:
-    """Whether so many can be asked for.
+def check(k: int, least: float | None = None) -> None:
+    """Whether so many can be asked for, with that confidence.
 
     Raises:
-        QueryError: they are no whole number, or none, or too many.
+        QueryError: they are no whole number, or none, or too many; or there is no such confidence.
     """
     try:
         whole = operator.index(k)
@@ -29,6 +29,10 @@ def check(k: int) -> None:
         raise QueryError(f"k must be a whole number, not {k!r}") from error
     if not 1 <= whole <= LARGEST_K:
         raise QueryError(f"k must be from 1 to {LARGEST_K}, not {k}")
+    if least is not None and not isinstance(least, Real):
+        raise QueryError(f"a confidence is a number from 0 to 1, not {reprlib.repr(least)}")
+    if least is not None and not 0 <= least <= 1:
+        raise QueryError(f"a confidence is from 0 to 1, not {least}: 0 shows everything, 0.95 what is sure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,10 @@ class Wanted:
             QueryError: the target, k, the chain, `lexical` or the confidence makes no sense.
             FilterError: the filter is no text.
         """
-        check(k)
+        check(k, least)
         if where is not None and not isinstance(where, str):
             raise FilterError(f"a filter is a str, such as 'year >= 2020', not {reprlib.repr(where)}")
         if lexical is not None:
             Lexical.named(lexical)
-        if least is not None and not isinstance(least, Real):
-            raise QueryError(f"a confidence is a number from 0 to 1, not {reprlib.repr(least)}")
-        if least is not None and not 0 <= least <= 1:
-            raise QueryError(f"a confidence is from 0 to 1, not {least}: 0 shows everything, 0.95 what is sure")
         steps = None if chain is None else rerank.names(chain)
         return cls(targets(target), k, where, steps, lexical, explain, least)

@@ -18,14 +18,13 @@ strings and compare as such: `taken >= '2024-05'`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, and_, cast, func, literal, not_, or_
 
-from mmsearch.errors import FilterError
+from mmsearch.errors import FilterError, did_you_mean, pointed
 from mmsearch.store.schema import files, items, segments
 
 if TYPE_CHECKING:
@@ -83,9 +82,8 @@ class Filter:
 
     def unknown(self, name: str) -> FilterError:
         """The error for a name that no item has."""
-        near = difflib.get_close_matches(name, FIELDS, 1)
-        meant = f"did you mean {near[0]}? Beside" if near else "beside"
-        what = f"no item has a field {name!r}; {meant} metadata there are: {', '.join(FIELDS)}; it stands"
+        near = did_you_mean(name, FIELDS) or "."
+        what = f"no item has a field {name!r}{near} Beside metadata there are: {', '.join(FIELDS)}; it stands"
         return _error(self.expression, what, self.metadata_fields[name])
 
 
@@ -112,8 +110,7 @@ def metadata_field(name: str) -> ColumnElement[Any]:
 
 
 def _error(expression: str, what: str, at: int) -> FilterError:
-    line = re.sub(r"\s", " ", expression)
-    return FilterError(f"filter: {what} at character {at + 1}\n  {line}\n  {' ' * at}^")
+    return FilterError(f"filter: {what} at character {at + 1}{pointed(expression, at)}")
 
 
 class _Parser:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mmsearch.store.changes import Tag
+    from mmsearch.store.reading import Reading
     from mmsearch.types import Metadata
 
 MIGRATION: Final = ("ALTER TABLE items ADD COLUMN tags TEXT",)
@@ -50,6 +51,22 @@ def annotate(sql: Callable[..., Any], file_id: int, metadata: Metadata, encode: 
     tagged = sql("SELECT id, tags FROM items WHERE file_id = ? AND tags IS NOT NULL", (file_id,)).fetchall()
     for item_id, tags in tagged:
         sql(_UPDATE, (*_columns(metadata, json.loads(tags), encode), item_id))
+
+
+def tagged(seen: Reading, field: str) -> list[int]:
+    """Which items have a tag of that name."""
+    return [item for (item,) in seen.query("SELECT id FROM items WHERE json_type(tags, ?) IS NOT NULL", (path(field),))]
+
+
+def fields(seen: Reading) -> list[str]:
+    """The names of all tags, without those of their probabilities."""
+    found = {name for (name,) in seen.query("SELECT DISTINCT tag.key FROM items, json_each(items.tags) AS tag")}
+    return sorted(name for name in found if name.removesuffix(PROBABILITY) not in found - {name})
+
+
+def path(field: str) -> str:
+    """Where a field of that name is, as SQLite's JSON functions want it."""
+    return f'$."{field}"'
 
 
 def own(metadata: Metadata, tags: Metadata) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import mmsearch
 from mmsearch.classification import stored
 from mmsearch.classification.labels import Label
 from mmsearch.errors import FilterError, IndexLocked, QueryError
+from mmsearch.store import tags
 from mmsearch.types import Modality, Record
 
 LABELS = "red,blue,low,whistle"
@@ -188,6 +189,70 @@ def test_tags_are_no_words_of_the_full_text(filled, media):
     assert words() == 1
 
 
+def metadata_of(index):
+    return {hit.path.name: hit.metadata for hit in index.search("x", k=20)}
+
+
+def test_tags_are_taken_off_again(index, media):
+    rows = [{"file_name": "red.png", "year": 1999}, {"file_name": "blue.png", "label": "mine", "label_probability": 7}]
+    (media / "metadata.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    index.add([media])
+    before = metadata_of(index)
+    index.tag(LABELS)
+    index.tag("red,blue", field="colour")
+    assert index.untag("colour") == 8 and index.untag() == 7
+    assert metadata_of(index) == before
+    with index.hold() as view:
+        assert view.query("SELECT count(*) FROM items WHERE tags IS NOT NULL") == [(0,)]
+    assert index.verify() == []
+    assert index.tag(LABELS).kept == 1
+
+
+def test_other_tags_stay_and_a_filter_leaves_some(filled):
+    filled.tag(LABELS)
+    filled.tag("red,blue", field="colour")
+    assert filled.untag(where="modality = 'image' and label = 'red'") == 1
+    left = metadata_of(filled)
+    assert {name for name, metadata in left.items() if "label" not in metadata} == {"red.png"}
+    assert "label_probability" not in left["red.png"] and left["red.png"]["colour"] == "red"
+    assert filled.untag(where="size < 0") == 0
+    with pytest.raises(FilterError):
+        filled.untag(where="nofield = 1")
+    assert metadata_of(filled) == left
+
+
+def test_a_field_that_is_no_tag_is_not_taken_off(index, media):
+    (media / "metadata.jsonl").write_text('{"file_name": "red.png", "colour": "mine"}\n')
+    index.add([media])
+    with pytest.raises(QueryError, match="no item is tagged with a field 'colour'; nothing is tagged$"):
+        index.untag("colour")
+    index.tag(LABELS)
+    with pytest.raises(QueryError, match="'lable'; the fields of tags are: label; did you mean label"):
+        index.untag("lable")
+    for field in ("label_probability", 'a"b', ""):
+        with pytest.raises(QueryError, match="cannot be the field"):
+            index.untag(field)
+    assert metadata_of(index)["red.png"]["colour"] == "mine"
+
+
+def test_they_are_taken_off_all_at_once_or_not_at_all(filled, monkeypatch):
+    filled.tag(LABELS)
+    before = metadata_of(filled)
+    own, left = tags.own, iter(range(3))
+
+    def fail(*arguments):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return own(*arguments)
+
+    monkeypatch.setattr(tags, "own", fail)
+    with pytest.raises(KeyboardInterrupt):
+        filled.untag()
+    monkeypatch.undo()
+    assert metadata_of(filled) == before and filled.verify() == []
+    assert filled.untag() == 8
+
+
 def test_what_makes_no_sense(filled):
     for field in ("path", "Not", "a b", "", "a.b", "label_probability"):
         with pytest.raises(QueryError, match="cannot be the field"):
@@ -201,6 +266,8 @@ def test_what_makes_no_sense(filled):
 def test_another_writer(filled):
     with mmsearch.open(filled.folder) as other, other.writing(), pytest.raises(IndexLocked):
         filled.tag(LABELS)
+    with mmsearch.open(filled.folder) as other, other.writing(), pytest.raises(IndexLocked):
+        filled.untag()
 
 
 def test_tags_that_cannot_be_read_are_told_and_mended(filled):

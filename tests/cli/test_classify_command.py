@@ -55,6 +55,25 @@ def test_an_index(run, index, media):
         assert [hit.path.name for hit in hits] == ["red.png"]
 
 
+def test_a_target_that_is_none(run, index):
+    done = run("--index", index.folder, "--labels", "red,blue", "--target", "imge")
+    assert isinstance(done.exception, QueryError) and "did you mean image?" in str(done.exception)
+
+
+def test_an_index_is_untagged(run, index, media):
+    index.add([media])
+    index.close()
+    here = ("--index", index.folder)
+    run(*here, "--labels", "red,blue")
+    done = run(*here, "--untag", "--where", "path like '%red.png'")
+    assert (done.exit_code, done.stdout) == (0, "'label' and its probability are taken off 1 item\n")
+    assert json.loads(run(*here, "--untag", "--json").stdout) == {"field": "label", "untagged": 7}
+    with mmsearch.open(index.folder) as opened:
+        assert not any(hit.metadata for hit in opened.search("x", k=20))
+    done = run(*here, "--untag", "--field", "colour")
+    assert isinstance(done.exception, QueryError) and "nothing is tagged" in str(done.exception)
+
+
 def test_a_field_of_the_users_own_is_kept_and_told(run, index, media):
     (media / "metadata.jsonl").write_text('{"file_name": "red.png", "label": "mine"}\n')
     index.add([media])
@@ -90,6 +109,11 @@ def test_the_hint_can_be_typed(run, index, media, label):
         (["--index", "x/y", "--labels", "a,b", "--top", "1"], "--top can only be given with files"),
         (["--index", "x/y", "--labels", "a,b", "--exclude", "*.gif"], "--exclude can only be given with files"),
         (["--index", "x/y", "--labels", "a,b", "--strict"], "--strict can only be given with files"),
+        (["--untag"], "--untag takes labels off an --index"),
+        (
+            ["a.png", "--index", "x/y", "--untag", "--labels", "a,b", "--top", "2", "--target", "image"],
+            "leave out FILE, --labels, --target, --top",
+        ),
         (["a.png", "--labels", "a,b", "--template", "photo", "--model", "fake"], "where the label goes"),
     ],
 )

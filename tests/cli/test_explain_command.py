@@ -29,7 +29,7 @@ def run(index, monkeypatch):
 def test_a_block_for_each_hit(run):
     said = run("--explain", "--rerank", "tags,mmr:0.4,collapse", "-k", "3")
     block = said.split("\n\n")[1].splitlines()
-    assert block[0].split() == ["2", "image", "blue2"]
+    assert block[0].split() == ["2", "image", "id", "blue2"]
     words = [line.split() for line in block[1:]]
     assert words[0] == ["asked", "text→image", "in", "fake"]
     assert words[1][:3] == ["found", "rank", "3"] and "cosine" in words[1]

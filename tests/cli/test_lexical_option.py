@@ -46,7 +46,7 @@ def test_words_count_beside_vectors_unless_they_are_off(run):
     [
         (["beach *", "--lexical", "on"], "  beach *\n        ^"),
         (['beach ""', "--lexical", "only"], "no word between these quotation marks"),
-        (["beach", "--lexical", "onn"], "did you mean 'on'?"),
+        (["beach", "--lexical", "onn"], "did you mean on?"),
         (["--image", "media/IMG_beach1.png", "--lexical", "only"], "the question has none"),
     ],
 )

@@ -8,6 +8,10 @@ import pytest
 import soundfile
 from made import RATE, tone
 
+import mmsearch
+from mmsearch.captions import own_bank
+from mmsearch.types import Record
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, typed, media):
@@ -59,9 +63,37 @@ def test_more_like_this_by_file_and_by_id(run, media):
     assert found(run, "red blue", "--unlike", media / "green.png")[-1] == "yellow.png"
 
 
+def test_an_expression_names_an_item_by_its_file(run, media):
+    assert found(run, f"id:{media / 'red.png'}") == found(run, "--like", media / "red.png")
+
+
+def test_each_hit_shows_what_it_can_be_asked_by(run, media, tmp_path):
+    (media / "notes.jsonl").write_text('{"text": "crimson one"}\n{"text": "crimson two"}\n')
+    (media / "\udcff.txt").write_text("crimson three")
+    run("index", media)
+    with mmsearch.open(tmp_path / "indexes" / "media") as index:
+        index.add_items([Record(id="note/4", text="crimson four")])
+    asked = ("crimson", "--lexical", "only")
+    hits = json.loads(run("search", *asked, "--json")[1])["hits"]
+    ids = {hit["excerpt"].split()[-1]: hit["id"] for hit in hits}
+    for shown in ((), ("--explain",)):
+        out = run("search", *asked, *shown)[1]
+        lines = " ".join(out.split())
+        assert {f"id {ids[of]}" in lines for of in ("one", "two", "three", "four")} == {True}
+        assert ids["four"] == "note/4" and "media/notes.jsonl" in out.replace("\n", "").replace(" ", "")
+    assert " id " not in run("search", "red", "--target", "image")[1]
+    assert run("search", *asked, "--ids")[1].split() == [hit["id"] for hit in hits]
+    for id_ in ids.values():
+        assert id_ not in run("search", f"id:{id_}", "--ids")[1].split()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["red", "--ids", "--paths"], "--paths and --ids do not go together"),
+        (["red", "--within", "media/long.wav", "--ids"], "leave out --ids,"),
+        (["red + id:gone"], "at character 10\n  red + id:gone\n           ^"),
+        (["red", "--target", "image,txt"], "txt: no modality; there are: image, text, audio; did you mean text?"),
         (["red + "], "query: a part of the question is missing, at character 6\n  red + \n       ^"),
         (['red - "blue'], "this quotation mark is not closed, at character 7"),
         (["red - red"], "nothing is left to ask with, at character 7\n  red - red\n        ^"),
@@ -80,7 +112,6 @@ def test_more_like_this_by_file_and_by_id(run, media):
             ["red", "--within", "media/long.wav", "--where", "a = 1", "--rerank", "none", "--lexical", "on"],
             "--within lists the moments of one item: leave out --where, --rerank, --lexical,",
         ),
-        (["red", "--within", "media/long.wav", "--min-confidence", "0"], "leave out --min-confidence,"),
         (["red", "--within", "media/long.wav", "--explain"], "leave out --explain,"),
         (["red", "--within", "media/long.wav", "--paths", "--gallery", "x.html"], "leave out --paths, --gallery,"),
         (["red", "--within", "media/red.png"], "no sound and no text to look for moments in, only image"),
@@ -109,6 +140,17 @@ def test_moments(run, media):
     status, out, _ = run("search", "whistle", "--within", media / "sounds" / "low.wav")
     assert status == 0
     assert out.startswith("nothing stands out in ")
+    ((_, _, sure, *_),) = [
+        line.split()
+        for line in run("search", "whistle", "--within", media / "long.wav")[1].splitlines()
+        if line.lstrip().startswith("1 ")
+    ]
+    assert float(sure) == pytest.approx(moment["confidence"], abs=0.01)
+    (media / "captions.txt").write_text(" ".join(f"{caption}." for caption in own_bank(200)))
+    assert run("index", media)[0] == 0
+    asked = ("search", "grass", "--within", media / "captions.txt")
+    assert "captions.txt: nothing fits well; nearest is" in run(*asked)[1]
+    assert "captions.txt reaches a confidence of 0.99 (the best has 0." in run(*asked, "--min-confidence", "0.99")[1]
 
 
 def test_a_hit_shows_its_stretch(run):

@@ -21,9 +21,9 @@ from crash_shim import Shim
 PRELOADED = (  # children that are forked have them; the threads of FAISS come with its first use
     "faiss", "filelock", "numpy.random", "PIL.PngImagePlugin", "soxr", "sqlalchemy.dialects.sqlite", "mmsearch.engine",
     "mmsearch.ann.build", "mmsearch.encoders.bridge.shelf", "mmsearch.exchange.load", "mmsearch.fitting.active",
-    "mmsearch.fitting.shelf", "mmsearch.indexing.named", "mmsearch.indexing.roots", "mmsearch.media.audio.decode",
+    "mmsearch.fitting.shelf", "mmsearch.indexing.roots", "mmsearch.media.audio.decode",
     "mmsearch.media.image.decode", "mmsearch.media.reader", "mmsearch.search.optimize", "mmsearch.search.searcher",
-    "mmsearch.store.backup",
+    "mmsearch.store.backup", "mmsearch.store.named",
 )  # fmt: skip
 
 

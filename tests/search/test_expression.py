@@ -73,6 +73,7 @@ def test_files_are_told_by_how_they_are_written(tmp_path, monkeypatch):
         (f"a + {'x' * 300}.jpg", "x.jpg is not there; write text:", 4),
         ("1e999*a dog", "the weight is too large", 0),
         ("a dog + ./gone.jpg", "the image ./gone.jpg is not there", 8),
+        ("a dog - ./gone.txt", "the text ./gone.txt is not there; write text:./gone.txt", 8),
         ("gone.wav", "the audio gone.wav is not there; write text:gone.wav", 0),
         ("a dog - image:.", "the image . is no file", 14),
     ],
@@ -85,6 +86,14 @@ def test_errors_point_at_the_place(written, what, at):
     assert f"at character {at + 1}" in first
     assert line == f"  {written}"
     assert caret == f"  {' ' * at}^"
+
+
+def test_the_caret_is_right_behind_wide_characters():
+    with pytest.raises(MmsearchError) as caught:
+        Query.parse("日本語の犬 + ./gone.jpg")
+    first, line, caret = str(caught.value).split("\n")
+    assert first.endswith("at character 9") and line == "  日本語の犬 + ./gone.jpg"
+    assert caret == f"{' ' * (2 + 13)}^"
 
 
 def test_a_path_that_could_be_anything(tmp_path):

@@ -5,7 +5,9 @@ import pytest
 from made import RATE, picture, tone
 
 from mmsearch import MmsearchError, Query, Record
+from mmsearch.captions import own_bank
 from mmsearch.search import searcher
+from mmsearch.search.calibrate.bank import QUESTIONS
 from mmsearch.search.curve import Curve
 from mmsearch.types import Modality
 
@@ -117,6 +119,49 @@ def test_the_passages_of_a_text(index):
     assert "fire engine" in said[int(moment.best[0]) : int(moment.best[1])]
     assert "fire engine" in moment.excerpt
     assert abs(moment.start - said.index("a red")) < 400
+
+
+@pytest.fixture
+def book(index):
+    """A text of many made questions, each of which finds itself in it, among others."""
+    said = " ".join(f"{number} {caption}." for number, caption in enumerate(own_bank(QUESTIONS)[:200]))
+    index.add_items([Record(id="book", text=said), *(Record(id=f"{n}", text=f"green grass {n}") for n in range(20))])
+    return index
+
+
+def test_confidence_is_by_what_unrelated_questions_find_in_the_same_item(book):
+    def best(text):
+        (hit,) = book.search(text, where="id = 'book'", k=1, target="text", lexical="off", rerank="none")
+        return hit.score
+
+    first, *_ = made = own_bank(QUESTIONS)
+    unrelated = [best(text) for text in made]
+    for asked in ("man", "a boat and grass", first, f"{first} {first}"):
+        found = book.within("book", asked)
+        beaten = np.mean(np.array(unrelated) < best(asked))
+        assert found[0].confidence == pytest.approx(beaten, abs=0.1)
+        assert [one.confidence for one in found] == sorted((one.confidence for one in found), reverse=True)
+        assert found.query.get("unmatched") == (round(found[0].confidence, 4) if found[0].confidence < 0.8 else None)
+
+
+def test_where_nothing_fits_well_everything_is_shown_unless_a_confidence_is_asked_for(book):
+    found = book.within("book", "grass")
+    best = found.query["unmatched"]
+    assert best == round(found[0].confidence, 4) < 0.8
+    assert len(book.within("book", "grass", min_confidence=0)) == len(found) > 0
+    assert "unmatched" not in book.within("book", "grass", min_confidence=0).query
+    none = book.within("book", "grass", min_confidence=0.99)
+    assert (list(none), none.query["unmatched"]) == ([], best)
+    with pytest.raises(MmsearchError, match="a confidence is from 0 to 1, not 2"):
+        book.within("book", "grass", min_confidence=2)
+
+
+def test_confidence_is_of_single_texts_only(recordings):
+    assert recordings.within("long", "a whistle")[0].confidence > 0.8
+    sound, summed = Query.audio((tone("whistle"), RATE)), Query.text("a whistle") + Query.text("low")
+    for asked in (sound, summed, Query.item("low-0")):
+        found = recordings.within("long", asked, min_confidence=1)
+        assert {one.confidence for one in found} == {None}
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,52 @@ def test_more_like_this_leaves_itself_out(full):
     assert len(full.search(Query.item(red.id), k=100)) == len(full) - 1
 
 
+def test_an_item_may_be_named_by_its_file(full, media, monkeypatch):
+    monkeypatch.chdir(media.parent)
+    (red,) = full.search("red", target="image", k=1)
+    by_id = full.search(Query.item(red.id), k=100)
+    for name in ("media/red.png", str(media / "red.png")):
+        by_file = full.search(Query.item(name), k=100)
+        assert list(by_file) == list(by_id)
+        assert by_file.query["item"] == red.id
+    (both,) = full.search(Query.parse("id:media/red.png - 0.2*id:media/blue.png"), target="image", k=2)[:1]
+    assert both.path not in (media / "red.png", media / "blue.png")
+    (hits,) = full.search_many([Query.item("media/red.png")], k=100)
+    assert [hit.id for hit in hits] == [hit.id for hit in by_id]
+
+
+def test_an_id_comes_before_a_file_of_that_name(full, media, monkeypatch):
+    monkeypatch.chdir(media)
+    full.add_items([Record(id="red.png", image=picture("blue"))])
+    assert full.search(Query.item("red.png"), target="image", k=1)[0].path == media / "blue.png"
+
+
+def test_an_item_that_is_named_twice_is_asked_once(full, media):
+    (red,) = full.search("red", target="image", k=1)
+    with pytest.raises(MmsearchError, match="the weights cancel out"):
+        full.search(Query.item(red.id) - Query.item(str(media / "red.png")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "at"),
+    [
+        ("red + id:gone", "nothing in the index has the id 'gone' or is at that path", 9),
+        ("日本 - 2*id:gone", "nothing in the index has the id 'gone' or is at that path", 12),
+        ("id:media", "media stands for 9 items; name one by its id, such as ", 3),
+        ("red - ./bad.png", "cannot ask with the image bad.png: ", 6),
+    ],
+)
+def test_what_is_wrong_with_a_part_is_said_at_its_place(full, media, monkeypatch, asked, said, at):
+    monkeypatch.chdir(media.parent)
+    (media / "note.txt").write_text("red")
+    full.add([media])
+    (media.parent / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(QueryError) as caught:
+        full.search(Query.parse(asked))
+    first, line, caret = str(caught.value).split("\n")
+    assert said in first and line == f"  {asked}" and caret == f"{' ' * (2 + at)}^"
+
+
 @pytest.mark.parametrize("nothing", [object(), 5, None, b"red", ["red"]])
 def test_an_item_is_named_by_its_id(nothing):
     for name in (Query.item, lambda item: Query.item(item, "text"), lambda item: Query().refined(like=[item])):
@@ -192,8 +238,8 @@ def test_parts_of_weight_0_take_no_part(full):
         (Query.text("red") * math.nan, "a weight is no number"),
         (Query.text("red") + Query.text("blue") * math.inf, "a weight is no number"),
         (Query.vector(np.ones(64)) - Query.vector(np.ones(64)), "the parts of the query cancel out"),
-        (Query.item("gone"), "no item in the index has the id 'gone'"),
-        (Query.item("\udcff"), r"no item in the index has the id '\\udcff'"),
+        (Query.item("gone"), "nothing in the index has the id 'gone' or is at that path"),
+        (Query.item("\udcff"), r"nothing in the index has the id '\\udcff'"),
         (Query.text(5), "a question is a text or a Query, not 5"),
         (Query.text(None), "a question is a text or a Query, not None"),
         (Query.vector(["a"]), r"a query vector must be an array of numbers, not \['a'\]"),

@@ -100,7 +100,8 @@ def test_an_empty_index_answers_nothing(index):
     [
         ({}, "the query is empty"),
         ({"text": "red", "k": 0}, "k must be from 1 to 100000, not 0"),
-        ({"text": "red", "target": "smell"}, "smell: no modality"),
+        ({"text": "red", "target": "smell"}, "smell: no modality; there are: image, text, audio$"),
+        ({"text": "red", "target": "imge"}, "imge: no modality; there are: .*; did you mean image"),
         ({"text": "red", "target": []}, "no target modality was given"),
         ({"text": ""}, "cannot ask with the text: no text"),
         ({"image": "/no/such.png"}, "cannot ask with the image /no/such.png: no such file"),

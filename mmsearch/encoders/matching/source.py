@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from mmsearch.encoders import hub
 from mmsearch.encoders.pretrained import WEIGHTS, read_json, weight_files
-from mmsearch.errors import UnknownModel, WeightsMissing
+from mmsearch.errors import UnknownModel, WeightsMissing, did_you_mean
 
 SHORT: Final = {
     "blip": "Salesforce/blip-itm-base-coco",
@@ -62,10 +61,9 @@ def parse(argument: str) -> Source:
     except (RuntimeError, OSError, ValueError) as error:  # no such user; a loop of links; a NUL in it
         raise UnknownModel(f"{named} names no folder ({error})") from error
     if not _REPOSITORY.fullmatch(named):
-        near = get_close_matches(named.lower(), SHORT, 1)
-        meant = f"did you mean {near[0]}? " if near else ""
+        near = did_you_mean(named, SHORT) or "."
         raise UnknownModel(
-            f"there is no matching model {named!r}; {meant}There are: {', '.join(SHORT)}, ORG/NAME of a hub, ./FOLDER"
+            f"there is no matching model {named!r}{near} There are: {', '.join(SHORT)}, ORG/NAME of a hub, ./FOLDER"
         )
     return Source(repository=named)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mmsearch.errors import QueryError
+from mmsearch.errors import QueryError, did_you_mean
 from mmsearch.search import fuse
 from mmsearch.search.lexical.bm25 import WIDTH, matches
 from mmsearch.search.lexical.language import Question, parse
@@ -39,9 +38,8 @@ class Lexical(StrEnum):
             QueryError: there is none.
         """
         if name not in set(cls):
-            near = get_close_matches(str(name), list(cls), 1, 0.5)
-            hint = f"; did you mean {str(near[0])!r}?" if near else ""
-            raise QueryError(f"lexical is off, on or only, not {name!r}{hint}")
+            near = did_you_mean(str(name), cls, cutoff=0.5)
+            raise QueryError(f"lexical is off, on or only, not {name!r}{near}")
         return cls(name)
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mmsearch.errors import QueryError
+from mmsearch.errors import QueryError, did_you_mean, pointed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,10 +24,17 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a reranker is, as `module:class`, and what may stand behind its name: the class is then `WithArgument`."""
+    """A reranker.
+
+    Attributes:
+        place: where it is, as `module:class`.
+        takes: what may stand behind its name; the class is then `WithArgument`.
+        arranges: whether it looks at the list, and not at each candidate.
+    """
 
     place: str
     takes: str = ""
+    arranges: bool = False
 
 
 RERANKERS: dict[str, Entry] = {
@@ -39,8 +45,8 @@ RERANKERS: dict[str, Entry] = {
     "maxsim": Entry("mmsearch.search.rerank.maxsim:MaxSim", "[:SEGMENTS]"),
     "cross": Entry("mmsearch.search.rerank.cross:CrossEncoder", "[:MODEL][@CANDIDATES]"),
     "lexical": Entry("mmsearch.search.rerank.lexical:Lexical"),
-    "mmr": Entry("mmsearch.search.rerank.mmr:MaximalMarginalRelevance", "[:WEIGHT]"),
-    "collapse": Entry("mmsearch.search.rerank.collapse:Collapse", "[:COSINE]"),
+    "mmr": Entry("mmsearch.search.rerank.mmr:MaximalMarginalRelevance", "[:WEIGHT]", arranges=True),
+    "collapse": Entry("mmsearch.search.rerank.collapse:Collapse", "[:COSINE]", arranges=True),
 }
 POOL = 200
 
@@ -52,6 +58,13 @@ def names(chain: str | Sequence[str]) -> tuple[str, ...]:
         QueryError: a name or an argument makes no sense; the message shows the place.
     """
     return tuple(step for step, _ in _read(chain))
+
+
+def parted(steps: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The steps of a chain up to the last one that judges candidates, and those behind it, which arrange the list."""
+    judging = [number for number, step in enumerate(steps, 1) if not RERANKERS[_name(step)].arranges]
+    last = max(judging, default=0)
+    return tuple(steps[:last]), tuple(steps[last:])
 
 
 def make(chain: str | Sequence[str], context: Context) -> list[tuple[str, Reranker]]:
@@ -91,7 +104,7 @@ def _read(chain: str | Sequence[str]) -> list[tuple[str, Callable[[Context], Rer
         return []
     found = []
     for number, step in enumerate(steps):
-        name = re.split("[:@]", step, maxsplit=1)[0]
+        name = _name(step)
         argument = step[len(name) :].removeprefix(":")  # `cross@5` is `cross:@5`
         try:
             found.append((step, _builder(name, argument)))
@@ -100,15 +113,18 @@ def _read(chain: str | Sequence[str]) -> list[tuple[str, Callable[[Context], Rer
     return found
 
 
+def _name(step: str) -> str:
+    return re.split("[:@]", step, maxsplit=1)[0]
+
+
 def _builder(name: str, argument: str) -> Callable[[Context], Reranker]:
     if name == "none":
         raise QueryError("none takes no argument and stands alone, for no reranker at all")
     if name not in RERANKERS:
-        near = get_close_matches(name.lower(), RERANKERS, 2)
-        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        near = did_you_mean(name, RERANKERS, 2) or "."
         known = ", ".join(f"{known}{entry.takes}" for known, entry in RERANKERS.items())
-        raise QueryError(f"there is no reranker {name!r}{meant} There are: {known}, none")
-    place, takes = RERANKERS[name]
+        raise QueryError(f"there is no reranker {name!r}{near} There are: {known}, none")
+    place, takes, _ = RERANKERS[name]
     module, class_ = place.split(":")
     found = getattr(import_module(module), class_)
     if takes:
@@ -123,4 +139,4 @@ def _builder(name: str, argument: str) -> Callable[[Context], Reranker]:
 def _shown(said: str, steps: Sequence[str], number: int) -> str:
     """An error, and the chain with a caret under the step that it is about."""
     at = sum(len(step) + 1 for step in steps[:number])
-    return f"rerank: {said}\n  {','.join(steps)}\n  {' ' * at}^"
+    return f"rerank: {said}{pointed(','.join(steps), at)}"

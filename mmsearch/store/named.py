@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsearch.errors import QueryError
-from mmsearch.indexing.roots import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from mmsearch.store.store import Store
+    from mmsearch.store.reading import Reading
+
+_FILES = "SELECT id FROM files WHERE root_id = ?"
 
 
-def find(store: Store, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple[list[int], list[int]]:
+def locate(store: Reading, place: bytes) -> tuple[int, bytes, bytes] | None:
+    """The root that holds an absolute path: its id, its place, and the path below it."""
+    for root_id, root in store.roots().items():
+        if place == root:
+            return root_id, root, b""
+        if place.startswith(slashed(root)):
+            return root_id, root, place[len(slashed(root)) :]
+    return None
+
+
+def slashed(folder: bytes) -> bytes:
+    """A folder's path, so that what begins with it is inside."""
+    return folder if folder.endswith(b"/") else folder + b"/"
+
+
+def find(store: Reading, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple[list[int], list[int]]:
     """Item ids and file ids for public ids, files and folders.
 
     Raises:
@@ -30,12 +46,13 @@ def find(store: Store, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple
     for path in paths:
         if not str(path).strip():
             raise QueryError("the path to remove is blank")  # an unset variable of a shell, not the current folder
-        place = os.path.abspath(os.fsencode(Path(path).expanduser()))  # noqa: PTH100  (bytes; links are kept as they were named)
+        named = os.path.expanduser(os.fsencode(path))  # noqa: PTH111  (raises nothing where there is no such user)
+        place = os.path.abspath(named)  # noqa: PTH100  (bytes; links are kept as they were named)
         known = locate(store, place)
         inside = _files(store, known[0], known[2]) if known is not None else []
         if known is None:
             for root_id, root in store.roots().items():
-                if root.startswith(place.rstrip(b"/") + b"/"):
+                if root.startswith(slashed(place)):
                     inside += _files(store, root_id, b"")
         if not inside:
             raise QueryError(f"nothing in the index is at {path}")
@@ -43,7 +60,7 @@ def find(store: Store, paths: Iterable[str | Path], ids: Iterable[str]) -> tuple
     return items, files
 
 
-def ids(store: Store, name: str | Path) -> list[str]:
+def ids(store: Reading, name: str | Path) -> list[str]:
     """Public ids of the item that has that id, or else of what came from that file, or from below that folder.
 
     Raises:
@@ -53,7 +70,7 @@ def ids(store: Store, name: str | Path) -> list[str]:
         return [name]
     try:
         _, files = find(store, [name], [])
-    except (QueryError, UnicodeEncodeError):  # the latter: no file can have that name
+    except (QueryError, ValueError):  # the latter: no file can have that name
         raise QueryError(f"nothing in the index has the id {str(name)!r} or is at that path") from None
     return [
         key for file in files for (key,) in store.query("SELECT key FROM items WHERE file_id = ? ORDER BY id", (file,))
@@ -77,7 +94,7 @@ def only(name: str | Path, ids: Sequence[str]) -> str:
     return ids[0]
 
 
-def _item(store: Store, key: str) -> int | None:
+def _item(store: Reading, key: str) -> int | None:
     try:
         found = store.query("SELECT id FROM items WHERE key = ?", (key,))
     except UnicodeEncodeError:  # a name that is not UTF-8, which no id is
@@ -85,8 +102,13 @@ def _item(store: Store, key: str) -> int | None:
     return int(found[0][0]) if found else None
 
 
-def _files(store: Store, root_id: int, part: bytes) -> list[int]:
-    exact = store.file(root_id, part) if part else None
-    if exact is not None:
-        return [exact.id]
-    return [file.id for file in store.files(root_id, part + b"/" if part else b"")]
+def _files(store: Reading, root_id: int, part: bytes) -> list[int]:
+    """The file at a path below a root; or else those below the folder there, in the order of their paths."""
+    if not part:
+        found = store.query(f"{_FILES} ORDER BY path", (root_id,))
+    else:
+        found = store.query(f"{_FILES} AND path = ?", (root_id, part)) or store.query(
+            f"{_FILES} AND path > ? AND path < ? ORDER BY path",
+            (root_id, part + b"/", part + b"0"),  # the byte behind /
+        )
+    return [id_ for (id_,) in found]

@@ -3,7 +3,7 @@
 import pytest
 
 from mmsearch.errors import QueryError
-from mmsearch.indexing.named import only
+from mmsearch.store.named import only
 
 
 @pytest.mark.parametrize("name", ["\udcff\udcfe", "\ud800"])
