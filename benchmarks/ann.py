@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/ann.py [--rows 200000] [--dim 512] [--only WORDS] [--keep FILE]
+    python benchmarks/ann.py [--rows 200000] [--dim 512] [--only WORDS] [--keep FILE] [--name ann]
 
 Questions are of both kinds: as the pictures that are stored, and as texts about them. All contenders are built from the
 same rows in this run and asked one question at a time, pinned to one core. Libraries return labels; engines keep
@@ -47,7 +47,7 @@ class Point:
     seconds: float
 
 
-def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
+def main(rows: int, dim: int, only: list[str], keep: Path | None, name: str) -> None:
     limit_threads(1)
     os.environ |= {"RAYON_NUM_THREADS": "2", "LANCE_CPU_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
     from ingredients import own, peers, vectors
@@ -71,14 +71,14 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
         ("lancedb", lambda: peers.lancedb(stored)),
         ("chromadb", lambda: peers.chromadb(stored)),
     ]
-    for name, make in makers:
-        if name in done:
-            points += [Point(**one) for one in done[name]["points"]]
-            built += [peers.Peer(**one, settings=None) for one in done[name]["built"]]
-            extra += done[name]["extra"]
+    for contender, make in makers:
+        if contender in done:
+            points += [Point(**one) for one in done[contender]["points"]]
+            built += [peers.Peer(**one, settings=None) for one in done[contender]["built"]]
+            extra += done[contender]["extra"]
             continue
-        if only and not any(word in name for word in only):
-            notes.append(f"Left out of this run: {name}.")
+        if only and not any(word in contender for word in only):
+            notes.append(f"Left out of this run: {contender}.")
             continue
         before = len(points), len(built), len(extra)
         try:
@@ -88,26 +88,26 @@ def main(rows: int, dim: int, only: list[str], keep: Path | None) -> None:
                 built.append(replace(peer, settings=None, held=None))
                 _say(f"{time.strftime('%H:%M:%S')} {peer.name}: built in {peer.seconds:.1f} s, {len(found)} points")
         except ImportError as error:
-            notes.append(f"Skipped: {name} is not installed ({error}).")
+            notes.append(f"Skipped: {contender} is not installed ({error}).")
             continue
         gc.collect()
-        done[name] = {
+        done[contender] = {
             "points": [asdict(one) for one in points[before[0] :]],
             "built": [{key: getattr(one, key) for key in KEPT} for one in built[before[1] :]],
             "extra": extra[before[2] :],
         }
         if keep is not None:
             keep.write_text(json.dumps(done), encoding="utf-8")
-        _write(rows, dim, points, [_table(built, points), *extra, *notes])
-    print(_write(rows, dim, points, [_table(built, points), *extra, *notes]))
+        _write(name, rows, dim, points, [_table(built, points), *extra, *notes])
+    print(_write(name, rows, dim, points, [_table(built, points), *extra, *notes]))
 
 
-def _write(rows: int, dim: int, points: list[Point], more: list[str]) -> str:
+def _write(name: str, rows: int, dim: int, points: list[Point], more: list[str]) -> str:
     title = f"# Approximate search at {rows:,} x {dim}, k = 10"
     text = "\n\n".join([title, _best(points), *more, _how()]) + "\n"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "ann.md").write_text(text, encoding="utf-8")
-    _plot(points, RESULTS / "ann.png", f"{rows:,} x {dim}, one thread")
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    _plot(points, RESULTS / f"{name}.png", f"{rows:,} x {dim}, one thread")
     return text
 
 
@@ -254,5 +254,6 @@ if __name__ == "__main__":
     parser.add_argument("--dim", type=int, default=512, help="512, or 384, that of the model lite")
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of contenders")
     parser.add_argument("--keep", type=Path, help="a file of what was measured: a run that broke off goes on")
+    parser.add_argument("--name", default="ann", help="of the files of results; with --only, another one")
     given = parser.parse_args()
-    main(given.rows, given.dim, given.only, given.keep)
+    main(given.rows, given.dim, given.only, given.keep, given.name)

@@ -2,16 +2,16 @@
 
 ::
 
-    python benchmarks/moments.py [ESC10_FOLDER]
+    python benchmarks/moments.py [ESC10_FOLDER [CAPTIONED_FOLDER]]
 
 Twelve clips of five seconds are put one behind the other: some of one class, next to each other, the others of other
 classes. The question is the name of the class. Reported are the intersection over union (IoU) of the first moment with
 the truth, and how often it is .5 or more, beside those of the best window alone, and of a stretch of the right length
 at a place drawn by chance.
 
-Then it is asked whether there is anything in a recording at all: what is in it, and what is not, are the names of
-classes that it has and has not, sounds that no class has, and letters drawn by chance. Reported is how often the best
-moment has the confidence that it must have for `mmsearch search --within` not to say that nothing fits well.
+Then it is asked whether there is anything in a recording, or in a long text, at all: see `ingredients/inside.py`.
+Reported is how often the best moment has the confidence that it must have for `mmsearch search --within` not to say
+that nothing fits well.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import argparse
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
 import numpy as np
-from ingredients.media import ESC10
-from ingredients.questions import CHOSEN
+from ingredients.inside import Question, of_recordings, texts
+from ingredients.media import CAPTIONED, ESC10
 from reference import machine
 
 CLIP, CLIPS, EACH, RATE = 5.0, 12, 40, 16_000
 LENGTHS = (1, 2, 4, 12)  # clips of the class that is asked for
 
 
-def main(folder: Path, seed: int) -> None:
+def main(folder: Path, captioned: Path, seed: int) -> None:
     """Print a table as Markdown."""
     import soundfile
     import soxr
@@ -59,12 +59,9 @@ def main(folder: Path, seed: int) -> None:
             records.append(mmsearch.Record(id=f"{length}-{number}", audio=(samples, RATE)))
 
     found = defaultdict(lambda: defaultdict(list))
-    fits = defaultdict(list)
     with tempfile.TemporaryDirectory() as place, mmsearch.open(Path(place) / "index") as index:
         index.add_items(records)
-        for key, asked, kind in judged(draw, made, sorted(by_class)):
-            moments = index.within(key, asked)
-            fits[kind].append(len(moments) > 0 and "unmatched" not in moments.query)
+        fits = fitting(index, of_recordings(draw, made, sorted(by_class), CLIP))
         for key, (length, asked, start, end) in truth.items():
             first = next(iter(index.within(key, asked, k=1)), None)
             by_chance = draw.uniform(0, CLIP * (CLIPS - length))
@@ -75,6 +72,11 @@ def main(folder: Path, seed: int) -> None:
             }
             for way, span in ways.items():
                 found[length][way].append(_overlap(span, (start, end)))
+
+    with tempfile.TemporaryDirectory() as place, mmsearch.open(Path(place) / "index") as index:
+        records, questions = texts(draw, captioned)
+        index.add_items(records)
+        fits += fitting(index, questions)
 
     print("# The moments of a recording\n")
     names = list(found[LENGTHS[0]])
@@ -91,31 +93,22 @@ def main(folder: Path, seed: int) -> None:
         "highest piece) was chosen on other recordings made of the same clips.\n"
     )
     print("| what is asked | questions | found to fit well |\n|---|---|---|")
-    for kind, answers in sorted(fits.items()):
-        print(f"| {kind} | {len(answers):,} | {100 * np.mean(answers):.0f} % |")
+    print(*fits, sep="\n")
     print(
-        f"\nThe confidence that it takes, {FITS:g}, was chosen on other recordings made of the same clips, "
-        "with other questions.\n"
+        f"\nThe confidence that it takes, {FITS['audio']:g} in sounds and {FITS['text']:g} in texts, was chosen on "
+        "other recordings and texts made of the same clips and captions; that other captions are like one is usual "
+        "there. The questions about the README were looked at when it was chosen.\n"
     )
     print(machine())
 
 
-def judged(draw: Random, made: dict[str, Counter[str]], classes: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Questions: the recording, what is asked, and of what kind that is."""
-    for key, counts in made.items():
-        for name in classes:
-            seconds = CLIP * counts[name]
-            yield key, name, _kind(seconds)
-        for asked in draw.sample(CHOSEN.absent("sounds"), 5):
-            yield key, asked, "a sound of no class"
-        for asked in draw.sample(CHOSEN.gibberish(), 5):
-            yield key, asked, "gibberish"
-
-
-def _kind(seconds: float) -> str:
-    if not seconds:
-        return "a class that does not sound"
-    return "a class that sounds for 5 s" if seconds == CLIP else "a class that sounds for longer"
+def fitting(index, questions: Iterable[Question]) -> list[str]:
+    """Lines of a table: how often something was found to fit well, by kind of question."""
+    fits = defaultdict(list)
+    for item, asked, kind in questions:
+        moments = index.within(item, asked)
+        fits[kind].append(len(moments) > 0 and "unmatched" not in moments.query)
+    return [f"| {kind} | {len(some):,} | {100 * np.mean(some):.0f} % |" for kind, some in sorted(fits.items())]
 
 
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -126,6 +119,7 @@ def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=ESC10, metavar="ESC10_FOLDER")
+    parser.add_argument("captioned", type=Path, nargs="?", default=CAPTIONED, metavar="CAPTIONED_FOLDER")
     parser.add_argument("--seed", type=int, default=100)
     given = parser.parse_args()
-    main(given.folder, given.seed)
+    main(given.folder, given.captioned, given.seed)

@@ -287,7 +287,9 @@ class Index:
         with self._changing(wait) as (writer, model):
             return Load(self._store, writer, model).run(found)
 
-    def remove(self, *, paths: Iterable[str | Path] = (), ids: Iterable[str] = (), wait: float = 0.0) -> int:
+    def remove(
+        self, *, paths: str | Path | Iterable[str | Path] = (), ids: str | Iterable[str] = (), wait: float = 0.0
+    ) -> int:
         """Remove items at once, by file, by folder (everything below it) or by id; how many there were.
 
         Raises:

@@ -138,10 +138,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
-    """The end of a sentence about a wrong name, `; did you mean tags or nnn?`; empty if no known one is near."""
-    near = get_close_matches(name.lower(), list(map(str, known)), most, cutoff)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6, otherwise: str = "") -> str:
+    """The end of a sentence about a wrong name, `; did you mean tags or nnn?`; or another, if no known one is near."""
+    spelt = {str(one).lower(): str(one) for one in known}
+    near = get_close_matches(name.lower(), list(spelt), most, cutoff)
+    return f"; did you mean {' or '.join(spelt[one] for one in near)}?" if near else otherwise
 
 
 def pointed(expression: str, at: int) -> str:

@@ -37,8 +37,8 @@ class Modality(StrEnum):
         Raises:
             QueryError: there is none.
         """
-        if name not in set(cls):
-            raise QueryError(f"{name}: no modality; there are: {', '.join(cls)}{did_you_mean(name, cls)}")
+        if not isinstance(name, str) or name not in set(cls):
+            raise QueryError(f"{name}: no modality; there are: {', '.join(cls)}{did_you_mean(str(name), cls)}")
         return cls(name)
 
 
@@ -301,7 +301,8 @@ class Moments(tuple[Moment, ...]):
     """The moments of one item, best first, and the question they answer.
 
     Attributes:
-        query: the question, in JSON values; `unmatched` is the best confidence where that is too little for an answer.
+        query: the question, in JSON values; `unmatched` is the best confidence where that is too little for an answer,
+            `uncalibrated` is there where a confidence was asked for and is not known.
         id: of the item.
         path: of its file; None if it has none.
         modality: of the medium that was looked at.

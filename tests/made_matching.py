@@ -32,7 +32,7 @@ def blip(folder):
     transformers = heavy.transformers()
     config = transformers.BlipConfig(text_config=TEXT, vision_config=VISION, image_text_hidden_size=16)
     size = {"height": 32, "width": 32}
-    return _save(folder, transformers.BlipForImageTextRetrieval, config, {"size": size})
+    return save(folder, transformers.BlipForImageTextRetrieval, config, {"size": size})
 
 
 def vilt(folder):
@@ -40,10 +40,11 @@ def vilt(folder):
     transformers = heavy.transformers()
     text = {name: value for name, value in TEXT.items() if not name.startswith(("encoder", "bos", "sep"))}
     config = transformers.ViltConfig(**text, image_size=32, patch_size=8, pad_token_id=0)
-    return _save(folder, transformers.ViltForImageAndTextRetrieval, config, {"size": 32, "size_divisor": 8})
+    return save(folder, transformers.ViltForImageAndTextRetrieval, config, {"size": 32, "size_divisor": 8})
 
 
-def _save(folder, kind, config, settings):
+def save(folder, kind, config, settings):
+    """Write a model of that kind with random weights, its tokenizer and what its pictures are made like."""
     torch = heavy.torch()
     torch.manual_seed(0)
     model = kind(config).eval()

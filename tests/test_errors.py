@@ -19,6 +19,15 @@ def test_near_names(name, said):
     assert did_you_mean(name, ["image", "text", "audio"]) == said
 
 
+def test_capitals_are_no_difference_and_the_name_is_shown_as_it_is():
+    assert did_you_mean("TITEL", ["Title", "year"]) == did_you_mean("titel", ["Title"]) == "; did you mean Title?"
+
+
+def test_another_end_where_nothing_is_near():
+    assert did_you_mean("imge", ["image"], otherwise=".") == "; did you mean image?"
+    assert did_you_mean("smell", ["image"], otherwise=".") == "."
+
+
 def test_several_near_names():
     assert did_you_mean("mrr", ["mmr", "mr", "exact"], 2) in ("; did you mean mmr or mr?", "; did you mean mr or mmr?")
 

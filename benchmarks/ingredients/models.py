@@ -50,6 +50,19 @@ def clip(folder: Path, architecture: str = "ViT-B-32") -> str:
     return f"clip:{architecture}/{file}"
 
 
+def blip(folder: Path) -> str:
+    """Write a BLIP for retrieval, of the size of its base model, to `folder`; the name of the reranker."""
+    from made_matching import save
+
+    from mmsearch.encoders import heavy
+
+    transformers = heavy.transformers()
+    config = transformers.BlipConfig()
+    side = config.vision_config.image_size
+    save(folder, transformers.BlipForImageTextRetrieval, config, {"size": {"height": side, "width": side}})
+    return f"cross:{folder}"
+
+
 def _settle(model) -> None:
     """As far along as training would have it, so that every layer counts in what comes out.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from mmsearch.classification.result import Tagged
@@ -35,16 +36,16 @@ def check(field: str, least: float) -> None:
         QueryError: it is no name, or one that filters have another use for; or `least` is no probability.
     """
     why = None
-    if field in FIELDS or field.lower() in KEYWORDS:
-        why = "it means something else in a filter"
-    elif not _NAME.fullmatch(field):
+    if not isinstance(field, str) or not _NAME.fullmatch(field):
         why = "it has to be a word of letters, digits and _"
+    elif field in FIELDS or field.lower() in KEYWORDS:
+        why = "it means something else in a filter"
     elif field.endswith(PROBABILITY):
         why = f"names that end in {PROBABILITY} say how probable another label is"
     if why is not None:
         raise QueryError(f"{field!r} cannot be the field of the labels: {why}; take another, such as {FIELD}")
-    if not 0 <= least <= 1:
-        raise QueryError(f"a probability is from 0 to 1, not {least}")
+    if not isinstance(least, Real) or not 0 <= least <= 1:
+        raise QueryError(f"a probability is from 0 to 1, not {least!r}")
 
 
 def tag(

@@ -64,7 +64,10 @@ def classify(
     of_index = {"--field": field, "--min-probability": min_probability, "--where": where, "--target": target}
     of_files = {"--top": top, "--exclude": exclude or None, "--strict": strict or None}
     if untag:
-        of_labels = {"FILE": files or None, "--labels": labels or None, "--template": template or None}
+        of_labels = {
+            "FILE": files or None, "--labels": labels or None, "--template": template or None, "--model": model,
+            "--device": device,
+        }  # fmt: skip
         idle = _given({**of_labels, "--min-probability": min_probability, "--target": target, **of_files})
         _untag(index, FIELD if field is None else field, where, idle, as_json)
         return

@@ -47,7 +47,7 @@ def explained(found: Hits) -> None:
 def _scale(query: Metadata) -> str:
     """What scores are."""
     if query.get("lexical") == "only":
-        return "The score of `words` is BM25."
+        return "The score of `words` is BM25 times the share of the question's words, by what they tell, that it has."
     cosine = "the cosine of question and hit, less that of the question and everything of its kind on average"
     if len(query["target"]) == 1:
         return f"The score of `found` is {cosine}."
@@ -79,7 +79,7 @@ def _rows(hit: Hit, parts: str) -> Iterator[tuple[str, str, str, str, str]]:
         yield stage.step, f"rank {stage.rank}", arrow, f"{stage.score:.3f}", _said(stage, hit)
         before = stage
     if hit.confidence is not None:
-        yield "confidence", "", "", f"{hit.confidence:.3f}", "of unrelated questions find nothing as good of this kind"
+        yield "confidence", "", "", f"{hit.confidence:.3f}", _JUDGED
     if hit.same:
         listed = ", ".join(hit.same[:5]) + (", …" if len(hit.same) > 5 else "")
         yield "stands for", "", "", str(len(hit.same)), f"nearly the same: {listed}"
@@ -102,6 +102,7 @@ def _classes(used: Mapping[str, Any], hit: Hit) -> str:
     return f"by cosine and shared classes, {used['added']:+.3f}{shared}"
 
 
+_JUDGED = "of unrelated questions find nothing as good of this kind, by what is to be expected of each"
 _NOTHING = {"words": "has none of the words"}
 # By a name that only notes of that step have.
 _WORDS: Mapping[str, Callable[[Mapping[str, Any], Hit], str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mmsearch.types import Hit, Hits, Modality, Report
 
 EXCERPT = 160
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 STAGES = ("scan", "decode", "encode", "commit", "total")
 
 
@@ -46,14 +48,20 @@ def printable(path: Path | None) -> str | None:
     return None if path is None else str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def one_line(name: str) -> str:
+    """A path or an id, in which what would break the line or command a terminal is shown as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), name)
+
+
 def named(hit: Hit) -> str:
     """What its item can be asked by: the path; with the id where that is not typed, or may stand for several items."""
-    path = printable(hit.path)
+    path, key = printable(hit.path), f"id {one_line(hit.id)}"
     if path is None:
-        return f"id {hit.id}"
+        return key
     from mmsearch.media.formats import is_collection
 
-    return f"{path}  id {hit.id}" if is_collection(path) or path != str(hit.path) else path
+    shown = one_line(path)
+    return f"{shown}  {key}" if is_collection(path) or shown != str(hit.path) else shown
 
 
 def excerpt(text: str | None) -> str | None:

@@ -151,8 +151,9 @@ def _check(given: Set[str], *, of_file: bool) -> None:
         raise QueryError(f"{', '.join(wrong)}: only with --file, a file of questions")
     if {"--trec", "--json"} <= given:
         raise QueryError("--trec writes a run, which is no JSON: leave out --json")
-    if {"--paths", "--ids"} <= given:
-        raise QueryError("--paths and --ids do not go together: give one of them")
+    shown = [name for name in ("--paths", "--ids", "--json", "--explain") if name in given]
+    if len(shown) > 1 and shown[0] in ("--paths", "--ids"):
+        raise QueryError(f"{' and '.join(shown)} do not go together: give one of them")
     if "--within" in given and (wrong := [name for name in HITS if name in given]):
         raise QueryError(f"--within lists the moments of one item: leave out {', '.join(wrong)}, for hits")
 
@@ -164,11 +165,11 @@ def _show(hits: Hits, *, as_json: bool, paths: bool, ids: bool, explain: bool) -
         present.print_json(present.hits_json(hits))
     elif paths:
         for hit in hits:
-            if hit.path is not None:
-                print(present.printable(hit.path))
+            if (path := present.printable(hit.path)) is not None:
+                print(present.one_line(path))
     elif ids:
         for hit in hits:
-            print(hit.id)
+            print(present.one_line(hit.id))
     elif explain:
         from mmsearch.cli.explain import explained
 

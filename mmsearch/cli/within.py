@@ -74,10 +74,15 @@ def moments(found: Moments, least: float | None = None) -> None:
 def _headed(name: str, found: Moments, least: float | None) -> str:
     """The name of the item, and whether anything in it is an answer."""
     if (best := found.query.get("unmatched")) is None:
+        if found.query.get("uncalibrated"):
+            return f"{name}: the confidence of such answers is not known, `--min-confidence` left none of them out"
         return name if found else f"nothing stands out in {name}"
     if found:
         return f"{name}: nothing fits well; nearest is"
-    return f"nothing in {name} reaches a confidence of {least:g} (the best has {under(best, least or 1.0)})"
+    return (
+        f"nothing in {name} reaches a confidence of {least:g} (the best has {under(best, least or 1.0)}); "
+        "`--min-confidence 0` shows what is nearest"
+    )
 
 
 def _place(modality: Modality, place: float) -> str:

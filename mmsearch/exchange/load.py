@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mmsearch.embedding import vector_group
-from mmsearch.errors import ModelMismatch
+from mmsearch.errors import ModelMismatch, QueryError
 from mmsearch.exchange import rows
 from mmsearch.exchange.batch import BATCH_ROWS
 from mmsearch.exchange.completion import completed
@@ -182,12 +182,14 @@ class Load:
 
     def _group(self, modality: Any, space: Any) -> Group | str:  # noqa: ANN401  (whatever a file says)
         """Where a vector belongs, or why it belongs nowhere."""
-        if modality not in set(Modality):
-            return f"{modality!r} is no modality; there are: {', '.join(Modality)}"
-        spaces = [head.space for head in self._model.heads if modality in head.space.modalities]
+        try:
+            of = Modality.named(modality)
+        except QueryError as error:
+            return str(error)
+        spaces = [head.space for head in self._model.heads if of in head.space.modalities]
         named = [one for one in spaces if space in (None, one.name)]
         if len(named) == 1:
-            return vector_group(named[0], Modality(modality))
+            return vector_group(named[0], of)
         there = ", ".join(one.name for one in spaces) or "none"
         return f"the model {self._model.name} has no single space {space or ''} for {modality}; there is: {there}"
 

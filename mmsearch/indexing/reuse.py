@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmsearch.errors import MediaError
+from mmsearch.errors import MediaError, QueryError
 from mmsearch.indexing.jobs import ItemDraft, SegmentDraft
 from mmsearch.indexing.plan import has_records
 from mmsearch.media.formats import format_of
@@ -61,11 +61,13 @@ class Reuse:
         """
         from mmsearch.embedding import beside, vector_group
 
-        if modality not in set(Modality):
-            raise MediaError(f"{modality!r} is no modality; there are: {', '.join(Modality)}")
-        spaces = [head.space for head in self._model.heads if modality in head.space.modalities]
+        try:
+            of = Modality.named(modality)
+        except QueryError as error:
+            raise MediaError(str(error)) from error
+        spaces = [head.space for head in self._model.heads if of in head.space.modalities]
         if len(spaces) != 1:
-            raise MediaError(f"a ready vector needs exactly one space for {modality}; the model has {len(spaces)}")
+            raise MediaError(f"a ready vector needs exactly one space for {of}; the model has {len(spaces)}")
         row = np.asarray(vector, np.float64)
         if row.shape != (spaces[0].dim,):
             raise MediaError(f"a vector of {spaces[0].name} has the shape ({spaces[0].dim},), this has {row.shape}")
@@ -73,8 +75,8 @@ class Reuse:
         if not np.isfinite(norm) or norm == 0:
             raise MediaError("a vector must be finite and not all zero")
         vector = (row / norm).astype(np.float32)
-        fitted = beside(self._model, spaces[0], Modality(modality), vector[None])
-        return {vector_group(spaces[0], Modality(modality)): vector, **{group: rows[0] for group, rows in fitted}}
+        fitted = beside(self._model, spaces[0], of, vector[None])
+        return {vector_group(spaces[0], of): vector, **{group: rows[0] for group, rows in fitted}}
 
     def _alike(self, state: FileState) -> list[KnownFile]:
         """Files with the same content that are read in the same way: the name of a text can make it records."""

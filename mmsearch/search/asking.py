@@ -53,8 +53,7 @@ class Asking:
         if not query.items:
             return query, []
         with self._store.view() as view:
-            settled = settle(view, query).weighty
-            return settled, numbers(view, settled.items)
+            return settle(view, query)
 
     def all_settled(self, queries: Sequence[Query] | Sequence[Embedded]) -> Sequence[Query] | Sequence[Embedded]:
         """The same for many; those that are embedded stay as they are."""

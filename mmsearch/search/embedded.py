@@ -106,7 +106,8 @@ class Embedded:
             total += np.float32(part.weight / largest) * (row if mean is None else row - mean)
         norm = np.linalg.norm(total)
         if norm <= LEAST:
-            raise QueryError("the parts of the query cancel out: nothing is left to ask with")
+            what = "the parts of the query cancel out: nothing is left to ask with"
+            raise QueryError(what) if self.asked is None else self.asked.error(what)
         return np.asarray(total / norm, np.float32)
 
     def segments_along(self, route: Route, centre: Callable[[Space, Modality], FloatArray | None]) -> FloatArray:

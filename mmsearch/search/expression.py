@@ -30,6 +30,7 @@ from mmsearch.types import Modality
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
 _WEIGHT = re.compile(_NUMBER + r"\s*\*\s*")
 _WEIGHTED = re.compile(r"\s*" + _NUMBER + r"\s*[:*]\s*")
+_ENDLESS = re.compile(r"[-+]?(?:inf(?:inity)?|nan)(?:\s+\*|\*(?=\S))", re.IGNORECASE)  # but `inf*`: what begins so
 _PREFIX = re.compile(r"(text|image|audio|id):\s*")
 _SIGN = re.compile(r"(?:(?<=\s)|^)[-+](?=\s|$)")
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -41,8 +42,8 @@ def parse(expression: str) -> Query:
     """A question written as a sum.
 
     Raises:
-        QueryError: it is empty or ends too early, a quotation mark is not closed, a weight is not finite, the weights
-            cancel out, or a file is not there; the message shows the place.
+        QueryError: it is empty or ends too early, a quotation mark is not closed, a weight is no finite number, the
+            weights cancel out, or a file is not there or cannot ask; the message shows the place.
     """
     place = Written(expression)
     try:
@@ -124,6 +125,8 @@ def _weight(place: Written, match: re.Match[str]) -> float:
 
 def _part(place: Written, start: int, end: int) -> Query:
     content = place.expression[start:end].strip()
+    if _ENDLESS.match(content):
+        raise place.error(f"a weight is a finite number; write text:{content} to ask for these words", start)
     prefix = _PREFIX.match(content)
     if prefix:
         content, start = content[prefix.end() :], start + prefix.end()
@@ -154,11 +157,11 @@ def _kind(here: Written, content: str) -> str:
     name = _unquoted(content)
     written = content.startswith(("./", "../", "/", "~/"))
     modality = modality_of(name)
-    if written and modality not in _MEDIA:
-        if os.path.exists(_path(name)):  # noqa: PTH110  (never raises)
-            raise here.error(f"cannot tell whether {name} is a picture or a sound: write image:{name} or audio:…")
-        if modality is not None:
-            raise here.error(f"the {modality} {name} is not there; write text:{name} to ask for these words")
+    if written and modality is Modality.TEXT:
+        instead = f"write id:{name} for what the index has of it, or text:{name} for these words"
+        raise here.error(f"a text file does not ask; {instead}")
+    if written and modality is None and os.path.exists(_path(name)):  # noqa: PTH110  (never raises)
+        raise here.error(f"cannot tell whether {name} is a picture or a sound: write image:{name} or audio:…")
     if modality in _MEDIA and (written or not re.search(r'[\s"]', content)):
         return str(modality)
     return "text"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmsearch.search.calibrate.calibration import Calibrations
+from mmsearch.search.calibrate.of_item import Standings
 from mmsearch.search.calibrate.scale import Scale, Scales
 from mmsearch.search.calibrate.yardstick import FIRST_ROWS
 from mmsearch.search.candidates import Candidates, merge
@@ -63,12 +64,14 @@ class Finder:
         nearest: how rows are found.
         tables: which item each row belongs to.
         lanes: where the answers of each modality are.
+        standings: what questions are worth in single items.
     """
 
     def __init__(self, model: Model, nearest: Nearest) -> None:
         self.nearest = nearest
         self.tables = Tables()
         self.lanes = Lanes(self.tables)
+        self.standings = Standings()
         self._survivors = Survivors()
         self._calibrations = Calibrations(model, self.lanes)
 

@@ -20,7 +20,7 @@ import numpy as np
 from mmsearch.search.candidates import Candidates, Past, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,7 +44,11 @@ def reciprocal(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def ranks(matches: Sequence[Match]) -> NDArray[np.int64]:
     """Ranks `(n,)` of matches, best first: those whose scores are equal share the first of their places."""
-    falling = -np.array([round(match.score, DECIMALS) for match in matches])
+    return _ranks([match.score for match in matches])
+
+
+def _ranks(scores: Iterable[float]) -> NDArray[np.int64]:
+    falling = -np.array([round(score, DECIMALS) for score in scores])
     return np.asarray(np.searchsorted(falling, falling) + 1)
 
 
@@ -95,12 +99,18 @@ def _first(parts: Sequence[Candidates], matches: int) -> list[Candidates]:
 
 
 def alone(lists: Mapping[Modality, Listed]) -> Candidates:
-    """The items of lists without any others, by the scores of their words."""
+    """The items of lists without any others, by BM25 times the share of the question that each has.
+
+    BM25 is a sum over words, so that a text which has one of two words often can have more than the file whose name
+    they are. It is the coordination factor of Lucene's classic similarity, here by what words tell.
+    """
     parts = []
     for modality, words in lists.items():
-        scores = np.array([match.score for match in words.matches], np.float32)
-        part = _candidates(modality, words, np.arange(len(scores)), scores).remember(STEP)
-        parts.append(part.noted(list(map(note, words.matches, ranks(words.matches).tolist()))))
+        scores = np.array([match.score * match.share for match in words.matches], np.float32)
+        order = np.argsort(-scores, kind="stable")
+        part = _candidates(modality, words, order, scores[order]).remember(STEP)
+        ordered = [words.matches[number] for number in order.tolist()]
+        parts.append(part.noted(list(map(note, ordered, _ranks(scores[order].tolist()).tolist()))))
     return merge(parts)
 
 

@@ -19,34 +19,39 @@ if TYPE_CHECKING:
 FIRST = (Modality.IMAGE, Modality.AUDIO, Modality.TEXT)  # of an item's media, the one that asks
 
 
-def settle(store: Reading, query: Query) -> Query:
-    """The same, with the id and the modality of every item.
+def settle(store: Reading, query: Query) -> tuple[Query, list[int]]:
+    """The same, with the id and the modality of every item; and the numbers of the items that take part.
 
     Raises:
         QueryError: there is no such item, or there are several of that file, or it has no medium of the modality that
             is wanted.
     """
-    parts = (_settled(store, part) if part.kind is Kind.ITEM else part for part in query.parts)
-    return sum((Query((part,)) for part in parts), Query())
+    settled, by_key = Query(), dict[str, int]()
+    for part in query.parts:
+        if part.kind is Kind.ITEM:
+            try:
+                number, part = _known(store, part)
+            except QueryError as error:
+                raise part.error(str(error)) from error
+            by_key[part.content] = number
+        settled = settled + Query((part,))
+    settled = settled.weighty  # an item may have been named twice, once to be taken off
+    return settled, [by_key[str(key)] for key in settled.items]
 
 
-def _settled(store: Reading, part: Part) -> Part:
-    try:
-        return _known(store, part)
-    except QueryError as error:
-        raise part.error(str(error)) from error
-
-
-def _known(store: Reading, part: Part) -> Part:
+def _known(store: Reading, part: Part) -> tuple[int, Part]:
+    """The number of the item of a part, and the part with its id and its modality."""
     key = only(part.content, ids(store, part.content))
-    (item,) = numbers(store, [key])
-    found = store.query("SELECT DISTINCT modality FROM segments WHERE item_id = ?", (item,))
-    has = {modality for (modality,) in found}
+    found = store.query(
+        "SELECT DISTINCT i.id, s.modality FROM items i LEFT JOIN segments s ON s.item_id = i.id WHERE i.key = ?", (key,)
+    )
+    has = {modality for _, modality in found if modality is not None}
     if not has:
-        raise QueryError(f"nothing is left of the item {part.content!r}")
+        raise QueryError(f"nothing is left of the item {str(part.content)!r}")
     if part.modality is not None and part.modality not in has:
         raise QueryError(f"the item {part.content} has no {part.modality}, only {', '.join(sorted(has))}")
-    return replace(part, content=key, modality=part.modality or next(modality for modality in FIRST if modality in has))
+    modality = part.modality or next(modality for modality in FIRST if modality in has)
+    return found[0][0], replace(part, content=key, modality=modality)
 
 
 def numbers(store: Reading, ids: Sequence[str]) -> list[int]:

@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmsearch.errors import QueryError
-from mmsearch.search.calibrate.of_item import FITS, unrelated
-from mmsearch.search.calibrate.tail import confidence
 from mmsearch.search.curve import Curve
 from mmsearch.search.results import path_of
 from mmsearch.types import Modality, Moment, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from mmsearch.search.calibrate.of_item import Standing
     from mmsearch.search.candidates import Candidates
-    from mmsearch.search.embedded import Embedded
     from mmsearch.search.lanes import Lane
-    from mmsearch.search.route import Route
     from mmsearch.store.reading import Reading
     from mmsearch.store.view import View
     from mmsearch.types import FloatArray, Metadata
@@ -84,7 +81,8 @@ def in_time(store: Reading, item: int, name: str, modality: str | None) -> Modal
         QueryError: it has none that goes on in time, or not the one that is wanted.
     """
     has = {found for (found,) in store.query("SELECT DISTINCT modality FROM segments WHERE item_id = ?", (item,))}
-    for one in ORDERED if modality is None else (one for one in ORDERED if one == modality):
+    wanted = None if modality is None else Modality.named(modality)
+    for one in ORDERED if wanted is None else (one for one in ORDERED if one == wanted):
         if one in has:
             return one
     raise QueryError(
@@ -97,16 +95,14 @@ class Asked:
     """A question about one item.
 
     Attributes:
-        query: the question.
-        way: by which it is asked.
         vector: itself `(d,)`, in the space of the answers.
         described: in JSON values.
+        standing: what it is worth among vectors `(n, d)` of an item.
     """
 
-    query: Embedded
-    way: Route
     vector: FloatArray
     described: Metadata
+    standing: Callable[[FloatArray], Standing | None]
 
 
 def moments(view: View, lane: Lane, asked: Asked, item: int, most: int, least: float | None = None) -> Moments:
@@ -128,7 +124,7 @@ def moments(view: View, lane: Lane, asked: Asked, item: int, most: int, least: f
         raise QueryError(_without_rows(view, lane, item))
     vectors = _vectors(lane, rows)
     scores = _scores(lane, asked.vector, vectors)
-    curve, judged = _curve(rows, scores), unrelated(view, asked.query, asked.way, vectors, lane.mean)
+    curve, standing = _curve(rows, scores), asked.standing(vectors)
     starts, ends = np.array([row.start for row in rows]), np.array([row.end for row in rows])
     found = []
     for span in curve.spans(most):
@@ -140,19 +136,22 @@ def moments(view: View, lane: Lane, asked: Asked, item: int, most: int, least: f
     for rank, (span, best) in enumerate(found, 1):
         row, of_row = rows[best], known[rows[best].segment]
         window = row.start, row.end
-        sure = None if judged is None else float(confidence(judged.evidence(scores[best])))
+        sure = None if standing is None else standing.confidence(float(scores[best]))
         made.append(Moment(rank, *span, float(scores[best]) + level, window, of_row.excerpt, of_row.page, sure))
     of_item = next(iter(known.values()))
     pieces = np.stack([curve.starts, curve.ends, curve.scores], axis=1)
-    shown, described = _shown(made, least)
-    return Moments(shown, {**asked.described, **described}, of_item.key, path_of(view, of_item), lane.modality, pieces)
+    shown, told = _shown(made, 1.0 if standing is None else standing.fits, least)
+    return Moments(shown, {**asked.described, **told}, of_item.key, path_of(view, of_item), lane.modality, pieces)
 
 
-def _shown(found: list[Moment], least: float | None) -> tuple[list[Moment], dict[str, float]]:
-    """Those that are to be shown, and what is told of the best where it is not enough."""
-    top = max((one.confidence for one in found if one.confidence is not None), default=1.0)
-    told = {"unmatched": round(top, 4)} if top < (FITS if least is None else least) else {}
-    return [one for one in found if one.confidence is None or one.confidence >= (least or 0)], told
+def _shown(found: list[Moment], fits: float, least: float | None) -> tuple[list[Moment], Metadata]:
+    """Those that are to be shown, and what is told of the confidence that they lack."""
+    known = [one.confidence for one in found if one.confidence is not None]
+    if len(known) < len(found):
+        return found, {} if least is None else {"uncalibrated": True}
+    top = max(known, default=1.0)
+    told = {"unmatched": round(top, 4)} if top < (fits if least is None else least) else {}
+    return [one for one in found if (one.confidence or 0) >= (least or 0)], told
 
 
 def _without_rows(store: Reading, lane: Lane, item: int) -> str:

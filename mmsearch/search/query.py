@@ -157,7 +157,7 @@ class Query:
         return cls((Part(Kind.VECTOR, vector),))
 
     @classmethod
-    def item(cls, item: str | Hit, modality: str | None = None) -> Query:
+    def item(cls, item: str | Path | Hit, modality: str | None = None) -> Query:
         """What is stored of an item of the index: more like this.
 
         Args:
@@ -165,13 +165,13 @@ class Query:
             modality: of its medium that asks; that of the hit, or the first of image, audio and text that it has.
 
         Raises:
-            QueryError: it is neither a str nor a hit, or there is no such modality.
+            QueryError: it is no str, no `Path` and no hit, or there is no such modality.
         """
         wanted = None if modality is None else Modality.named(modality)
         if isinstance(item, Hit):
             return cls((Part(Kind.ITEM, item.id, modality=wanted or Modality(item.modality)),))
-        if not isinstance(item, str):
-            raise QueryError(f"an item to ask with is named by its id, a str, or by a hit, not {reprlib.repr(item)}")
+        if not isinstance(item, (str, Path)):
+            raise QueryError(f"an item to ask with is named by its id, its file or a hit, not {reprlib.repr(item)}")
         return cls((Part(Kind.ITEM, item, modality=wanted),))
 
     @classmethod
@@ -194,8 +194,8 @@ class Query:
 
     def refined(
         self,
-        like: str | Hit | Iterable[str | Hit] = (),
-        unlike: str | Hit | Iterable[str | Hit] = (),
+        like: str | Path | Hit | Iterable[str | Path | Hit] = (),
+        unlike: str | Path | Hit | Iterable[str | Path | Hit] = (),
         *,
         alpha: float = 1.0,
         beta: float = 0.75,
@@ -208,7 +208,7 @@ class Query:
         Of an empty question only the items are left.
 
         Raises:
-            QueryError: something is neither an id nor a hit.
+            QueryError: something is no id, no file and no hit.
         """
         question = alpha * self
         for named, weight in ((like, beta), (unlike, -gamma)):
@@ -233,7 +233,9 @@ class Query:
         for part in other.parts:
             for place, known in enumerate(parts):
                 if known.same(part):
-                    parts[place] = replace(known, weight=_sum(known.weight, part.weight))
+                    weight = _sum(known.weight, part.weight)
+                    written = known.written if weight else part.written  # what took it away is pointed at
+                    parts[place] = replace(known, weight=weight, written=written)
                     break
             else:
                 parts.append(part)
@@ -283,7 +285,7 @@ class Query:
         return tuple(sorted(found, key=_ORDER.__getitem__))
 
     @property
-    def items(self) -> tuple[str, ...]:
+    def items(self) -> tuple[str | Path, ...]:
         """Ids of the items that take part, or their files, as they were given."""
         return tuple(part.content for part in self.parts if part.kind is Kind.ITEM)
 
@@ -311,6 +313,11 @@ class Query:
             shown["templates"] = list(dict.fromkeys(templates))
         return shown
 
+    def error(self, what: str) -> QueryError:
+        """What is wrong with all of it, at its last part if that was read somewhere."""
+        last = self.parts[-1]
+        return last.error(what if last.written is not None else f"{what}, in {self!r}")
+
     def check(self, model: Model) -> None:
         """Whether a model can be asked this.
 
@@ -324,7 +331,7 @@ class Query:
         if not all(math.isfinite(part.weight) for part in self.parts):
             raise QueryError(f"a weight is no number in {self!r}")
         if not any(part.weight for part in self.parts):
-            raise QueryError(f"the weights cancel out, nothing is left to ask with: {self!r}")
+            raise self.error("the weights cancel out: nothing is left to ask with")
         for part in self.parts:
             part.check()
         for modality in self.modalities:

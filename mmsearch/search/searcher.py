@@ -332,7 +332,8 @@ class Searcher:
             self._forget(snapshot)
             lane = self._finder.lanes.of(snapshot, way.space, target)
             (question,) = self._finder.along(snapshot, [embedded], way)
-            asked = In(embedded, way, question, {**query.describe(), "within": item})
+            standing = partial(self._finder.standings.of, view, embedded, way, lane, question)
+            asked = In(question, {**query.describe(), "within": item}, standing)
             return moments(view, lane, asked, number, most, least)
 
     def embedded(self, queries: Sequence[Query] | Sequence[Embedded], wanted: Sequence[Modality]) -> list[Embedded]:

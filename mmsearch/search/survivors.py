@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mmsearch.errors import FilterError
 from mmsearch.search.where import metadata_field, parse
 from mmsearch.store.schema import files, items, rows, segments
+from mmsearch.store.tags import PROBABILITY, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,8 @@ class Survivors:
         for name in sorted(parsed.metadata_fields):
             known = select(items.c.id).where(metadata_field(name).is_not(None)).limit(1)
             if not view.select(known):
-                raise parsed.unknown(name)
+                tags = (known for field in fields(view) for known in (field, f"{field}{PROBABILITY}"))
+                raise parsed.unknown(name, tags)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
-from mmsearch.errors import FilterError, QueryError
+from mmsearch.errors import QueryError
 from mmsearch.search import rerank
 from mmsearch.search.lexical.hybrid import Lexical
 from mmsearch.search.route import targets
+from mmsearch.search.where import check as check_filter
 from mmsearch.types import Modality
 
 LARGEST_K = 100_000
@@ -76,8 +77,8 @@ class Wanted:
             FilterError: the filter is no text.
         """
         check(k, least)
-        if where is not None and not isinstance(where, str):
-            raise FilterError(f"a filter is a str, such as 'year >= 2020', not {reprlib.repr(where)}")
+        if where is not None:
+            check_filter(where)
         if lexical is not None:
             Lexical.named(lexical)
         steps = None if chain is None else rerank.names(chain)

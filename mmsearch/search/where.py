@@ -19,6 +19,7 @@ strings and compare as such: `taken >= '2024-05'`.
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from mmsearch.errors import FilterError, did_you_mean, pointed
 from mmsearch.store.schema import files, items, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import ColumnElement
 
@@ -80,10 +81,11 @@ class Filter:
     metadata_fields: Mapping[str, int]
     expression: str
 
-    def unknown(self, name: str) -> FilterError:
-        """The error for a name that no item has."""
-        near = did_you_mean(name, FIELDS) or "."
-        what = f"no item has a field {name!r}{near} Beside metadata there are: {', '.join(FIELDS)}; it stands"
+    def unknown(self, name: str, tags: Iterable[str] = ()) -> FilterError:
+        """The error for a name that no item has, where there are these tags."""
+        there = [*FIELDS, *tags]
+        near = did_you_mean(name, there, otherwise=".")
+        what = f"no item has a field {name!r}{near} Beside metadata there are: {', '.join(there)}; it stands"
         return _error(self.expression, what, self.metadata_fields[name])
 
 
@@ -98,9 +100,20 @@ def parse(expression: str) -> Filter:
     """Parse a filter.
 
     Raises:
-        FilterError: it does not follow the grammar; the message shows the place.
+        FilterError: it is no text, or does not follow the grammar; the message shows the place.
     """
+    check(expression)
     return _Parser(expression).parse()
+
+
+def check(expression: str) -> None:
+    """Whether a filter is a text, before it is looked at.
+
+    Raises:
+        FilterError: it is none.
+    """
+    if not isinstance(expression, str):
+        raise FilterError(f"a filter is a str, such as 'year >= 2020', not {reprlib.repr(expression)}")
 
 
 def metadata_field(name: str) -> ColumnElement[Any]:

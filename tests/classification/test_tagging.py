@@ -221,6 +221,15 @@ def test_other_tags_stay_and_a_filter_leaves_some(filled):
     assert metadata_of(filled) == left
 
 
+def test_a_filter_leaves_items_that_have_no_file(index):
+    index.add_items([Record(id=colour, image=picture(colour)) for colour in ("red", "blue")])
+    index.tag("red,blue")
+    assert index.untag(where="label = 'red'") == 1
+    assert {hit.id for hit in index.search("x") if hit.metadata} == {"blue"}
+    with pytest.raises(FilterError, match="a filter is a str, such as 'year >= 2020', not 5"):
+        index.untag(where=5)
+
+
 def test_a_field_that_is_no_tag_is_not_taken_off(index, media):
     (media / "metadata.jsonl").write_text('{"file_name": "red.png", "colour": "mine"}\n')
     index.add([media])
@@ -229,7 +238,7 @@ def test_a_field_that_is_no_tag_is_not_taken_off(index, media):
     index.tag(LABELS)
     with pytest.raises(QueryError, match="'lable'; the fields of tags are: label; did you mean label"):
         index.untag("lable")
-    for field in ("label_probability", 'a"b', ""):
+    for field in ("label_probability", 'a"b', "", 5, None, ["label"]):
         with pytest.raises(QueryError, match="cannot be the field"):
             index.untag(field)
     assert metadata_of(index)["red.png"]["colour"] == "mine"
@@ -257,8 +266,9 @@ def test_what_makes_no_sense(filled):
     for field in ("path", "Not", "a b", "", "a.b", "label_probability"):
         with pytest.raises(QueryError, match="cannot be the field"):
             filled.tag(LABELS, field=field)
-    with pytest.raises(QueryError, match="from 0 to 1"):
-        filled.tag(LABELS, min_probability=2)
+    for least in (2, "0.5", None):
+        with pytest.raises(QueryError, match="from 0 to 1"):
+            filled.tag(LABELS, min_probability=least)
     with pytest.raises(FilterError):
         filled.tag(LABELS, where="label = 'red'")
 

@@ -114,6 +114,7 @@ def test_the_hint_can_be_typed(run, index, media, label):
             ["a.png", "--index", "x/y", "--untag", "--labels", "a,b", "--top", "2", "--target", "image"],
             "leave out FILE, --labels, --target, --top",
         ),
+        (["--index", "x/y", "--untag", "--model", "lite", "--device", "cpu"], "leave out --model, --device"),
         (["a.png", "--labels", "a,b", "--template", "photo", "--model", "fake"], "where the label goes"),
     ],
 )

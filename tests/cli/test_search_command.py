@@ -91,6 +91,14 @@ def test_each_hit_shows_what_it_can_be_asked_by(run, media, tmp_path):
     ("arguments", "said"),
     [
         (["red", "--ids", "--paths"], "--paths and --ids do not go together"),
+        (["red", "--ids", "--json"], "--ids and --json do not go together"),
+        (["red", "--ids", "--explain"], "--ids and --explain do not go together"),
+        (["red", "--paths", "--json"], "--paths and --json do not go together"),
+        (["inf*red"], "a weight is a finite number; write text:inf*red to ask for these words, at character 1"),
+        (["red", "--within", "media/long.wav", "--target", "audoi"], "audoi: no modality; there are: image, text, "),
+        (["red", "--within", "media/long.wav", "--target", "audoi"], "did you mean audio?"),
+        (["red", "--within", "media/long.wav", "--target", "image,audio"], "image,audio: no modality; there are:"),
+        (["red", "--within", "id:gone"], "nothing in the index has the id 'gone' or is at that path"),
         (["red", "--within", "media/long.wav", "--ids"], "leave out --ids,"),
         (["red + id:gone"], "at character 10\n  red + id:gone\n           ^"),
         (["red", "--target", "image,txt"], "txt: no modality; there are: image, text, audio; did you mean text?"),
@@ -151,6 +159,30 @@ def test_moments(run, media):
     asked = ("search", "grass", "--within", media / "captions.txt")
     assert "captions.txt: nothing fits well; nearest is" in run(*asked)[1]
     assert "captions.txt reaches a confidence of 0.99 (the best has 0." in run(*asked, "--min-confidence", "0.99")[1]
+
+
+def test_moments_of_an_item_that_is_named_as_in_a_sum(run, media):
+    asked = ("search", "whistle", "--json", "--within")
+    told = run(*asked, media / "long.wav")
+    assert told[0] == 0
+    id_ = json.loads(told[1])["id"]
+    assert run(*asked, id_) == run(*asked, f"id:{id_}") == run(*asked, f"id:{media / 'long.wav'}") == told
+
+
+def test_a_name_that_would_break_its_line_is_escaped(run, media, tmp_path):
+    (media / "two\nlines.txt").write_text("crimson file")
+    run("index", media)
+    with mmsearch.open(tmp_path / "indexes" / "media") as index:
+        index.add_items([Record(id="a\nb\x1b[31m\u2028c größe　1", text="crimson record")])
+    asked = ("search", "crimson", "--lexical", "only")
+    ids = run(*asked, "--ids")[1].splitlines()
+    assert len(ids) == 2
+    ids.remove("a\\nb\\x1b[31m\\u2028c größe　1")
+    (path,) = run(*asked, "--paths")[1].splitlines()
+    assert path == str(media / "two\\nlines.txt")
+    shown = run(*asked, "--explain")[1]
+    assert "id a\\nb\\x1b[31m\\u2028c größe　1" in shown
+    assert f"{path}  id {ids[0]}" in shown
 
 
 def test_a_hit_shows_its_stretch(run):

@@ -203,7 +203,9 @@ def test_a_modality_that_there_is_not(index, tmp_path):
     np.save(tmp_path / "x.npy", vectors(2))
     done = index.load(tmp_path / "x.npy", Columns(modality="film"))
     assert (done.added, done.rejected) == (0, 2)
-    assert "'film' is no modality" in done.failed[0].reason
+    assert done.failed[0].reason == "row 0: film: no modality; there are: image, text, audio"
+    done = index.load(tmp_path / "x.npy", Columns(modality="imge"))
+    assert "did you mean image?" in done.failed[0].reason
 
 
 def test_without_pyarrow_the_extra_is_named_and_npy_works(full, tmp_path, monkeypatch):

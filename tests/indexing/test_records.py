@@ -119,6 +119,11 @@ def test_an_error_in_the_callers_generator_keeps_what_was_finished_and_is_raised
     assert "after" in {item.id for item in index.items()}
 
 
+def test_a_vector_of_a_modality_that_there_is_not(index):
+    report = index.add_items([Record(id="a", vectors={"imge": [1.0] * 64})])
+    assert report.failed[0].reason == "imge: no modality; there are: image, text, audio; did you mean image?"
+
+
 def test_removing(full, media):
     assert full.remove(paths=[media / "red.png"]) == 1
     assert "red.png" not in {hit.path.name for hit in full.search("red", k=50)}

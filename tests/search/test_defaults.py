@@ -37,6 +37,13 @@ def test_each_target_has_its_own(some):
     assert some.search("red", rerank="mmr").query["rerank"] == ["mmr"]
 
 
+def test_what_arranges_the_list_is_parted_from_what_judges_candidates():
+    chains = {("nnn", "mmr:0.5", "collapse"): (IMAGE,), ("nnn",): (TEXT,), ("mmr", "nnn"): (AUDIO,)}
+    judging, arranging = defaults.parted(chains)
+    assert judging == {("nnn",): (IMAGE, TEXT), ("mmr", "nnn"): (AUDIO,)}
+    assert arranging == {("mmr:0.5", "collapse"): (IMAGE,), (): (TEXT, AUDIO)}
+
+
 def test_questions_of_several_kinds_have_the_model_s(some):
     keep(some, TEXT, IMAGE, "mmr:0.2")
     found = some.search("red", image=picture("red"), target="image")

@@ -24,6 +24,10 @@ from mmsearch.search.expression import parse_weighted
         ("a dog + a cat - a cat", Query.text("a dog")),
         ("3 dogs", Query.text("3 dogs")),
         ("a file named beach.jpg", Query.text("a file named beach.jpg")),
+        ("inf* sound", Query.text("inf* sound")),
+        ("a nan*", Query.text("a nan*")),
+        ("text:inf*a dog", Query.text("inf*a dog")),
+        ("info*a dog", Query.text("info*a dog")),
     ],
 )
 def test_what_is_written_is_what_is_meant(written, meant):
@@ -73,7 +77,10 @@ def test_files_are_told_by_how_they_are_written(tmp_path, monkeypatch):
         (f"a + {'x' * 300}.jpg", "x.jpg is not there; write text:", 4),
         ("1e999*a dog", "the weight is too large", 0),
         ("a dog + ./gone.jpg", "the image ./gone.jpg is not there", 8),
-        ("a dog - ./gone.txt", "the text ./gone.txt is not there; write text:./gone.txt", 8),
+        ("inf*a dog", "a weight is a finite number; write text:inf*a dog to ask for these words", 0),
+        ("a dog - NaN * a cat", "a weight is a finite number", 8),
+        ("a dog + -Infinity*a cat", "a weight is a finite number", 8),
+        ("a dog - ./gone.txt", "a text file does not ask; write id:./gone.txt for what the index has of it, or", 8),
         ("gone.wav", "the audio gone.wav is not there; write text:gone.wav", 0),
         ("a dog - image:.", "the image . is no file", 14),
     ],
@@ -97,9 +104,17 @@ def test_the_caret_is_right_behind_wide_characters():
 
 
 def test_a_path_that_could_be_anything(tmp_path):
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes").write_text("x")
     with pytest.raises(MmsearchError, match="cannot tell whether"):
-        Query.parse(str(tmp_path / "notes.txt"))
+        Query.parse(str(tmp_path / "notes"))
+
+
+def test_a_text_file_does_not_ask_whether_it_is_there_or_not(tmp_path):
+    (tmp_path / "there.txt").write_text("x")
+    for name in ("there.txt", "gone.txt"):
+        path = tmp_path / name
+        with pytest.raises(MmsearchError, match=f"a text file does not ask; write id:{path} for .* or text:{path} for"):
+            Query.parse(str(path))
 
 
 def test_a_long_text_may_begin_like_a_path():
@@ -117,6 +132,9 @@ def test_parts_of_options_have_a_weight_before_a_colon(tmp_path, monkeypatch):
     assert parse_weighted("leash + collar") == Query.text("leash + collar")
     with pytest.raises(MmsearchError, match=r"gone\.jpg is not there"):
         parse_weighted("gone.jpg")
+    assert parse_weighted("nan:bread") == Query.text("nan:bread")
+    with pytest.raises(MmsearchError, match="a weight is a finite number; .*, at character 2"):
+        parse_weighted(" inf*beach")
     with pytest.raises(MmsearchError, match="the weight is too large, at character 2"):
         parse_weighted(" 1e999:beach")
     with pytest.raises(MmsearchError, match="a part of the question is missing, at character 3"):

@@ -168,6 +168,23 @@ def test_words_alone(mixed):
     )
 
 
+def test_words_alone_put_what_has_all_of_them_before_what_has_one_often(index, tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    picture("red").save(media / "black-cat.png")
+    index.add([media])
+    index.add_items([
+        Record(id="cats", text="cat cat cat"),
+        *(Record(id=f"{n}", text="rain" if n % 5 else "black clouds", metadata={"title": f"{n}"}) for n in range(30)),
+    ])  # fmt: skip
+    first, second = index.search("black cat", lexical="only", k=2, explain=True)
+    assert (first.path and first.path.name, second.id) == ("black-cat.png", "cats")
+    words = first.stages[-1].used
+    assert first.score == pytest.approx(words["bm25"] * words["share"], abs=1e-2)
+    words = second.stages[-1].used
+    assert second.score == pytest.approx(words["bm25"] * words["share"], abs=1e-2)
+
+
 def test_the_passage_that_has_the_words_is_shown(index):
     filler = " ".join(f"weather{n}" for n in range(40))
     index.add_items([Record(id="long", text=f"{filler}. Quagga tales.\n\n" + f"{filler}. The end.\n\n" * 3)])
@@ -254,6 +271,12 @@ def test_a_rare_name_comes_before_all_modalities(index, tmp_path):
     first = index.search("zanzibar", k=3)[0]
     assert first.path.name == "zanzibar.png"
     assert index.search("zanzibar red thing", target=["image", "text"], k=3)[0].id.startswith("t")
+
+
+def test_an_item_that_asks_is_not_found_by_words_either(texts):
+    asked = Query.item("walk") + Query.text("dog beach")
+    assert "walk" in [hit.id for hit in texts.search("dog beach", lexical="on")]
+    assert "walk" not in [hit.id for hit in texts.search(asked, lexical="on")]
 
 
 def test_words_come_before_what_arranges_the_list(index):

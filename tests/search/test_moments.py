@@ -7,7 +7,8 @@ from made import RATE, picture, tone
 from mmsearch import MmsearchError, Query, Record
 from mmsearch.captions import own_bank
 from mmsearch.search import searcher
-from mmsearch.search.calibrate.bank import QUESTIONS
+from mmsearch.search.calibrate import of_item
+from mmsearch.search.calibrate.bank import QUESTIONS, questions
 from mmsearch.search.curve import Curve
 from mmsearch.types import Modality
 
@@ -123,37 +124,54 @@ def test_the_passages_of_a_text(index):
 
 @pytest.fixture
 def book(index):
-    """A text of many made questions, each of which finds itself in it, among others."""
+    """A text of many made questions, each of which finds itself in it, among others that are alike."""
     said = " ".join(f"{number} {caption}." for number, caption in enumerate(own_bank(QUESTIONS)[:200]))
-    index.add_items([Record(id="book", text=said), *(Record(id=f"{n}", text=f"green grass {n}") for n in range(20))])
+    index.add_items([Record(id="book", text=said), *(Record(id=f"{n}", text="a man on grass") for n in range(150))])
     return index
 
 
 def test_confidence_is_by_what_unrelated_questions_find_in_the_same_item(book):
-    def best(text):
+    def judged(text, vector, words):
         (hit,) = book.search(text, where="id = 'book'", k=1, target="text", lexical="off", rerank="none")
-        return hit.score
+        return hit.score + np.sort(words @ vector)[-10:].mean()
 
-    first, *_ = made = own_bank(QUESTIONS)
-    unrelated = [best(text) for text in made]
-    for asked in ("man", "a boat and grass", first, f"{first} {first}"):
+    made = questions()
+    _, vectors = book.searcher.vectors([Query.text(text) for text in made], "text")
+    of_made, words = np.split(vectors, 2)
+    unrelated = [
+        judged(text, vector, np.delete(words, number, axis=0))
+        for number, (text, vector) in enumerate(zip(made, of_made, strict=False))
+    ]
+    for asked in ("snow", "two men", "a boat", "a dog and snow", "a boat qwertz", made[0], f"{made[0]} {made[0]}"):
+        _, (vector,) = book.searcher.vectors([Query.text(asked)], "text")
         found = book.within("book", asked)
-        beaten = np.mean(np.array(unrelated) < best(asked))
-        assert found[0].confidence == pytest.approx(beaten, abs=0.1)
+        sure = np.mean(np.array(unrelated) < judged(asked, vector, words))
         assert [one.confidence for one in found] == sorted((one.confidence for one in found), reverse=True)
-        assert found.query.get("unmatched") == (round(found[0].confidence, 4) if found[0].confidence < 0.8 else None)
+        best = found[0].confidence
+        assert best == pytest.approx(sure, abs=0.05)
+        assert found.query.get("unmatched") == (round(best, 4) if best < 0.7 else None)
+
+
+def test_a_question_that_is_no_language_fits_less(book):
+    asked = {text: book.within("book", text, k=1)[0].confidence for text in ("a boat", "a boat qwertz yxcvb asdf")}
+    assert asked["a boat"] > asked["a boat qwertz yxcvb asdf"] + 0.1
 
 
 def test_where_nothing_fits_well_everything_is_shown_unless_a_confidence_is_asked_for(book):
-    found = book.within("book", "grass")
+    found = book.within("book", "snow")
     best = found.query["unmatched"]
-    assert best == round(found[0].confidence, 4) < 0.8
-    assert len(book.within("book", "grass", min_confidence=0)) == len(found) > 0
-    assert "unmatched" not in book.within("book", "grass", min_confidence=0).query
-    none = book.within("book", "grass", min_confidence=0.99)
+    assert best == round(found[0].confidence, 4) < 0.7
+    assert len(book.within("book", "snow", min_confidence=0)) == len(found) > 0
+    assert "unmatched" not in book.within("book", "snow", min_confidence=0).query
+    none = book.within("book", "snow", min_confidence=0.99)
     assert (list(none), none.query["unmatched"]) == ([], best)
     with pytest.raises(MmsearchError, match="a confidence is from 0 to 1, not 2"):
-        book.within("book", "grass", min_confidence=2)
+        book.within("book", "snow", min_confidence=2)
+
+
+def test_in_a_space_that_was_fitted_nothing_is_said_to_fit_badly(book, monkeypatch):
+    monkeypatch.setattr(of_item, "is_fit", lambda name: True)
+    assert "unmatched" not in book.within("book", "snow").query
 
 
 def test_confidence_is_of_single_texts_only(recordings):
@@ -162,6 +180,8 @@ def test_confidence_is_of_single_texts_only(recordings):
     for asked in (sound, summed, Query.item("low-0")):
         found = recordings.within("long", asked, min_confidence=1)
         assert {one.confidence for one in found} == {None}
+        assert found.query["uncalibrated"] is True
+        assert "uncalibrated" not in recordings.within("long", asked).query
 
 
 @pytest.mark.parametrize(

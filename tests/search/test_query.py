@@ -135,7 +135,7 @@ def test_an_item_may_be_named_by_its_file(full, media, monkeypatch):
     monkeypatch.chdir(media.parent)
     (red,) = full.search("red", target="image", k=1)
     by_id = full.search(Query.item(red.id), k=100)
-    for name in ("media/red.png", str(media / "red.png")):
+    for name in ("media/red.png", str(media / "red.png"), media / "red.png"):
         by_file = full.search(Query.item(name), k=100)
         assert list(by_file) == list(by_id)
         assert by_file.query["item"] == red.id
@@ -153,8 +153,22 @@ def test_an_id_comes_before_a_file_of_that_name(full, media, monkeypatch):
 
 def test_an_item_that_is_named_twice_is_asked_once(full, media):
     (red,) = full.search("red", target="image", k=1)
-    with pytest.raises(MmsearchError, match="the weights cancel out"):
+    with pytest.raises(MmsearchError, match="the weights cancel out: nothing is left to ask with, in Query"):
         full.search(Query.item(red.id) - Query.item(str(media / "red.png")))
+
+
+def test_what_cancels_out_is_pointed_at_as_it_was_written(full):
+    (red,) = full.search("red", target="image", k=1)
+    for before, last, said in (
+        (f"id:{red.id} - id:", red.path, "the weights cancel out"),
+        ("red - ", '"red"', "the parts of the query cancel out"),
+    ):
+        asked = f"{before}{last}"
+        with pytest.raises(QueryError) as caught:
+            full.search(Query.parse(asked), lexical="off")
+        first, line, caret = str(caught.value).split("\n")
+        assert said in first and "Query(" not in first and line == f"  {asked}"
+        assert caret == f"  {' ' * len(before)}^"
 
 
 @pytest.mark.parametrize(
@@ -180,8 +194,14 @@ def test_what_is_wrong_with_a_part_is_said_at_its_place(full, media, monkeypatch
 @pytest.mark.parametrize("nothing", [object(), 5, None, b"red", ["red"]])
 def test_an_item_is_named_by_its_id(nothing):
     for name in (Query.item, lambda item: Query.item(item, "text"), lambda item: Query().refined(like=[item])):
-        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, a str, or by a hit, not "):
+        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, its file or a hit, not "):
             name(nothing)
+
+
+@pytest.mark.parametrize("nothing", [5, ["image"], {}, b"image", "smell"])
+def test_a_modality_that_there_is_not(nothing):
+    with pytest.raises(QueryError, match="no modality; there are: image, text, audio"):
+        Query.item("x", modality=nothing)
 
 
 def test_an_item_asks_with_the_medium_that_is_named(index):
@@ -206,6 +226,10 @@ def test_relevance_feedback_is_rocchios(full):
     assert Query().refined(like=[red]).parts[0].content == red.id
     assert Query().refined(like=red, unlike="gone") == Query().refined([red], ["gone"])
     assert Query().refined(like="gone").items == ("gone",)
+    assert Query().refined(like=red.path) == Query().refined(like=[red.path]) == 0.75 * Query.item(red.path)
+    assert full.search(Query().refined(like=red.path, unlike=[blue.path])).query["parts"] == [
+        {"item": red.id, "weight": 0.75}, {"item": blue.id, "weight": -0.15},
+    ]  # fmt: skip
     assert Query().refined(like=iter("ab")) == Query().refined(like=["a", "b"])
     assert [part.weight for part in Query.text("x").refined(["a"], ["b"], alpha=2, beta=3, gamma=4).parts] == [2, 3, -4]
 
@@ -217,6 +241,7 @@ def test_parts_of_weight_0_take_no_part(full):
     for nothing in (
         0 * Query.image(picture("blue")),
         Query.item(hit) - Query.item(hit),
+        Query.item(hit) - Query.item(hit.path),
         Query.item("gone") * 0,
         Query.text("a text") - Query.text("a text"),
     ):
@@ -291,7 +316,7 @@ def test_what_is_no_question_is_refused(full):
     with pytest.raises(MmsearchError, match="what is parsed is a str, such as 'a dog - leash', not 5"):
         Query.parse(5)
     for wrong in ({"like": 5}, {"unlike": 5}, {"like": [5]}):
-        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, a str, or by a hit, not 5"):
+        with pytest.raises(MmsearchError, match="an item to ask with is named by its id, its file or a hit, not 5"):
             Query.text("red").refined(**wrong)
 
 
@@ -299,6 +324,7 @@ def test_what_is_no_question_is_refused(full):
     ("options", "error", "said"),
     [
         ({"where": 5}, FilterError, "a filter is a str, such as 'year >= 2020', not 5"),
+        ({"where": ["a = 1"]}, FilterError, "a filter is a str, such as 'year >= 2020', not "),
         ({"rerank": 5}, QueryError, "rerank is a str such as 'tags,mmr:0.7', or a list of such names, not 5"),
         ({"rerank": ["tags", 5]}, QueryError, "or a list of such names, not"),
         ({"target": 5}, QueryError, "a target is named by a str, such as 'image', not 5"),

@@ -73,6 +73,20 @@ def test_an_unknown_field_is_an_error_not_an_empty_answer(years):
         years.search("text", where="widht > 3")
 
 
+def test_a_filter_is_a_text():
+    for nothing in (5, None, ["a = 1"], b"a = 1"):
+        with pytest.raises(FilterError, match="a filter is a str, such as 'year >= 2020', not "):
+            parse(nothing)
+
+
+def test_the_fields_of_tags_are_known_where_a_name_is_wrong(full):
+    full.tag("red,blue", field="Colour")
+    with pytest.raises(FilterError, match="'color'; did you mean Colour.* taken, Colour, Colour_probability; it st"):
+        full.search("red", where="color = 'red'")
+    with pytest.raises(FilterError, match="did you mean Colour_probability"):
+        full.search("red", where="colour_probablity > 0.5")
+
+
 def test_nesting_is_bounded():
     with pytest.raises(FilterError, match="deep"):
         parse("(" * 100 + "a = 1" + ")" * 100)

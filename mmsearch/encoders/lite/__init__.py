@@ -52,9 +52,10 @@ def model(name: str) -> Model:
         heads=(head,),
         tagger=ClassTagger(head),
         weights={file: digest for part in PARTS[name] for file, digest in part.weights.items()},
-        # See `benchmarks/results/rerankers.md`; between texts and sounds also `quality.md`, as held out they are few.
+        # See `benchmarks/results/rerankers.md`.
         rerank_by={
             (Modality.IMAGE, Modality.TEXT): ("nnn:1",),
+            (Modality.AUDIO, Modality.AUDIO): ("maxsim",),
             (Modality.TEXT, Modality.AUDIO): ("tags",),
             (Modality.AUDIO, Modality.TEXT): ("tags",),
         },

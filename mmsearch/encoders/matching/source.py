@@ -61,7 +61,7 @@ def parse(argument: str) -> Source:
     except (RuntimeError, OSError, ValueError) as error:  # no such user; a loop of links; a NUL in it
         raise UnknownModel(f"{named} names no folder ({error})") from error
     if not _REPOSITORY.fullmatch(named):
-        near = did_you_mean(named, SHORT) or "."
+        near = did_you_mean(named, SHORT, otherwise=".")
         raise UnknownModel(
             f"there is no matching model {named!r}{near} There are: {', '.join(SHORT)}, ORG/NAME of a hub, ./FOLDER"
         )

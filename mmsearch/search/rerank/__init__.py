@@ -121,7 +121,7 @@ def _builder(name: str, argument: str) -> Callable[[Context], Reranker]:
     if name == "none":
         raise QueryError("none takes no argument and stands alone, for no reranker at all")
     if name not in RERANKERS:
-        near = did_you_mean(name, RERANKERS, 2) or "."
+        near = did_you_mean(name, RERANKERS, 2, otherwise=".")
         known = ", ".join(f"{known}{entry.takes}" for known, entry in RERANKERS.items())
         raise QueryError(f"there is no reranker {name!r}{near} There are: {known}, none")
     place, takes, _ = RERANKERS[name]
