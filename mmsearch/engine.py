@@ -174,7 +174,7 @@ class Index:
         self,
         paths: Iterable[str | Path],
         *,
-        exclude: Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
         prune: bool = False,
         wait: float = 0.0,
         timeout: float = TIMEOUT_SECONDS,
@@ -325,7 +325,7 @@ class Index:
         k: int = 10,
         where: str | None = None,
         rerank: str | Sequence[str] | None = None,
-        templates: Sequence[str] = (),
+        templates: str | Sequence[str] = (),
         lexical: str | None = None,
         explain: bool = False,
         min_confidence: float | None = None,
@@ -708,7 +708,7 @@ class Index:
         self,
         labels: str | Path | Iterable[str | Label],
         *,
-        templates: Sequence[str] = (),
+        templates: str | Sequence[str] = (),
         target: str | Iterable[str] | None = None,
         where: str | None = None,
     ) -> Iterator[Classified]:
@@ -745,7 +745,7 @@ class Index:
         *,
         field: str = "label",
         min_probability: float = 0.0,
-        templates: Sequence[str] = (),
+        templates: str | Sequence[str] = (),
         target: str | Iterable[str] | None = None,
         where: str | None = None,
         wait: float = 0.0,
@@ -903,6 +903,6 @@ class Index:
         return self.counts().items
 
 
-def _question(asked: str | Query, templates: Sequence[str] = ()) -> Query:
+def _question(asked: str | Query, templates: str | Sequence[str] = ()) -> Query:
     """A question as it is given; what is neither a text nor a `Query` is refused when it is asked."""
     return asked if isinstance(asked, Query) else Query.text(asked, templates)

@@ -60,7 +60,7 @@ class Classifier:
         QueryError: a template has no place for the label, or the model can classify nothing.
     """
 
-    def __init__(self, model: Model, labels: Sequence[Label], templates: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model, labels: Sequence[Label], templates: str | Sequence[str] = ()) -> None:
         self.model, self.labels = model, tuple(labels)
         self._names = [label.name for label in labels]
         own = check_templates(templates)

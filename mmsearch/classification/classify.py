@@ -27,9 +27,9 @@ def classify(
     labels: str | Path | Iterable[str | Label],
     model: str = registry.DEFAULT,
     *,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     device: str | None = None,
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     timeout: float = TIMEOUT_SECONDS,
     isolate: bool = True,
 ) -> Iterator[Classified | Failure]:

@@ -98,13 +98,13 @@ def parse(lines: Iterable[str], source: str = "labels") -> Iterator[Label]:
         yield Label(name.strip(), said if colon else ())
 
 
-def check_templates(templates: Iterable[str]) -> tuple[str, ...]:
+def check_templates(templates: str | Iterable[str]) -> tuple[str, ...]:
     """The same, if all of them say where the label goes.
 
     Raises:
         QueryError: one does not.
     """
-    found = tuple(templates)
+    found = (templates,) if isinstance(templates, str) else tuple(templates)
     for template in found:
         if PLACE not in template:
             raise QueryError(f"the template {template!r} does not say where the label goes: a photo of a {{}}")

@@ -53,7 +53,7 @@ class Media:
         classifier: Classifier,
         readers: Readers | InProcess,
         *,
-        exclude: Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self._sources, self._classifier, self._readers = sources, classifier, readers

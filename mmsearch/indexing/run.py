@@ -79,7 +79,7 @@ class Run:
         self._pending_size = 0
         self._seconds: dict[str, float] = {"commit": 0.0}
 
-    def add_roots(self, roots: Sequence[Root], exclude: Sequence[str] = ()) -> Report:
+    def add_roots(self, roots: Sequence[Root], exclude: str | Sequence[str] = ()) -> Report:
         """Bring the index up to date with these folders and files."""
         counting = threading.Timer(COUNT_AFTER_SECONDS, self._count, (roots, exclude))
         counting.daemon = True
@@ -100,7 +100,7 @@ class Run:
         self._execute(self._jobs_of_records(records))
         return self._report()
 
-    def _jobs_of(self, roots: Sequence[Root], exclude: Sequence[str]) -> Iterator[Job]:
+    def _jobs_of(self, roots: Sequence[Root], exclude: str | Sequence[str]) -> Iterator[Job]:
         for root in roots:
             plan, gone = Plan(self._store, root, exclude, self._model.inputs.modalities, self._timeout), list[Gone]()
             for step in plan:
@@ -120,7 +120,7 @@ class Run:
                 self._gone += gone
         self._total = self._found
 
-    def _count(self, roots: Sequence[Root], exclude: Sequence[str]) -> None:
+    def _count(self, roots: Sequence[Root], exclude: str | Sequence[str]) -> None:
         """Count the files beside the run: the scan is only as far ahead as the queues are long."""
         found = 0
         for root in roots:

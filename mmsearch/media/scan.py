@@ -56,7 +56,7 @@ class Problem:
     on_purpose: bool = False
 
 
-def walk(root: bytes | Path, prefix: bytes = b"", exclude: Sequence[str] = ()) -> Iterator[Entry | Problem]:
+def walk(root: bytes | Path, prefix: bytes = b"", exclude: str | Sequence[str] = ()) -> Iterator[Entry | Problem]:
     """Every file below `root` that mmsearch can read, and every problem met, one at a time.
 
     Paths are relative to `root` and come in the order of their bytes, over the whole walk. Memory holds the names of
@@ -161,8 +161,9 @@ def _file(base: bytes, path: bytes, named: bool = False) -> Iterator[Entry | Pro
         yield Problem(path, "no picture, sound or text by its suffix")
 
 
-def _matcher(globs: Sequence[str]) -> Callable[[bytes, bytes], bool]:
+def _matcher(exclude: str | Sequence[str]) -> Callable[[bytes, bytes], bool]:
     """A test of (folder, name) against globs. One expression for all; text, so that `?` is a character, not a byte."""
+    globs = [exclude] if isinstance(exclude, str) else exclude  # the `*` in one, taken by itself, would be everything
     if not globs:
         return lambda folder, name: False
     match = re.compile("|".join(fnmatch.translate(glob.rstrip("/")) for glob in globs)).match

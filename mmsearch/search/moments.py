@@ -82,6 +82,8 @@ def in_time(store: Reading, item: int, name: str, modality: str | None) -> Modal
     """
     has = {found for (found,) in store.query("SELECT DISTINCT modality FROM segments WHERE item_id = ?", (item,))}
     wanted = None if modality is None else Modality.named(modality)
+    if wanted not in (None, *ORDERED):
+        raise QueryError(f"moments are of sounds and texts: an {wanted} has no time to look for them in")
     for one in ORDERED if wanted is None else (one for one in ORDERED if one == wanted):
         if one in has:
             return one

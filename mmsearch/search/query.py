@@ -16,8 +16,6 @@ from mmsearch.errors import QueryError, pointed
 from mmsearch.types import Hit, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from mmsearch.encoders.base import Model
@@ -137,9 +135,9 @@ class Query:
     parts: tuple[Part, ...] = ()
 
     @classmethod
-    def text(cls, text: str, templates: Iterable[str] = (), words: str | None = None) -> Query:
+    def text(cls, text: str, templates: str | Iterable[str] = (), words: str | None = None) -> Query:
         """A text; see `Part` for the arguments."""
-        return cls((Part(Kind.TEXT, text, 1.0, tuple(templates), Modality.TEXT, words),))
+        return cls((Part(Kind.TEXT, text, 1.0, (), Modality.TEXT, words),)).templated(templates)
 
     @classmethod
     def image(cls, image: ImageInput) -> Query:
@@ -217,13 +215,12 @@ class Query:
                 question = question + weight / len(items) * Query.item(item)
         return question
 
-    def templated(self, templates: Sequence[str]) -> Query:
+    def templated(self, templates: str | Iterable[str]) -> Query:
         """The same, with all texts asked in these templates, if there are any; see `Part`."""
-        if not templates:
+        some = (templates,) if isinstance(templates, str) else tuple(templates)
+        if not some:
             return self
-        return Query(
-            tuple(replace(part, templates=tuple(templates)) if part.kind is Kind.TEXT else part for part in self.parts)
-        )
+        return Query(tuple(replace(part, templates=some) if part.kind is Kind.TEXT else part for part in self.parts))
 
     def __add__(self, other: Query) -> Query:
         """The sum; parts that are the same become one."""

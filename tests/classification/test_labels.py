@@ -64,6 +64,6 @@ def test_a_folder_is_no_file_of_labels(tmp_path, monkeypatch):
 
 
 def test_a_template_says_where_the_label_goes():
-    assert check_templates(["a {}"]) == ("a {}",)
+    assert check_templates(["a {}"]) == check_templates("a {}") == ("a {}",)
     with pytest.raises(QueryError, match="'a photo' does not say where"):
         check_templates(["a {}", "a photo"])

@@ -148,6 +148,7 @@ def test_globs_leave_out_names_and_paths(tree, globs, left):
 def test_a_question_mark_is_one_character_even_of_a_name_that_is_no_utf8(tree):
     root = tree("é.txt".encode(), b"\xff.txt", b"ab.txt")
     assert paths_of(walk(root, exclude=["?.txt"])) == [b"ab.txt"]
+    assert paths_of(walk(root, exclude="?.*")) == [b"ab.txt"]
 
 
 def test_a_prefix_walks_one_folder_or_one_file(tree):

@@ -191,6 +191,8 @@ def test_confidence_is_of_single_texts_only(recordings):
         (5, None, "an item is named by its id, its file or a hit, not 5"),
         ("red", None, "red has no sound and no text to look for moments in, only image"),
         ("short", "text", "short has no text to look for moments in, only audio"),
+        ("red", "image", "moments are of sounds and texts: an image has no time"),
+        ("red", "imge", "did you mean image"),
     ],
 )
 def test_what_has_no_moments(recordings, item, modality, said):

@@ -342,6 +342,11 @@ def test_several_targets_come_in_any_order_from_anywhere(full):
     assert full.search("red", target=iter(["text", "image"])).query["target"] == ["image", "text"]
 
 
+def test_one_template_is_no_list_of_letters(full):
+    assert Query.text("red", "a {}") == Query.text("red", ["a {}"]) == Query.text("red").templated("a {}")
+    assert full.search("red", templates="a {}").query["templates"] == ["a {}"]
+
+
 def test_templates_go_with_a_text(full):
     with pytest.raises(QueryError, match=r"in a Query, Query\.text\(text, templates\)"):
         full.search(Query.text("red"), templates=["a {}"])
