@@ -391,8 +391,7 @@ class Index:
             QueryError: what is the same for all of them makes no sense.
             ModelError: the model's weights or its device are not there.
         """
-        if isinstance(queries, (str, Query)) or not isinstance(queries, Iterable):
-            raise QueryError(f"search_many takes several questions: [{queries!r}], or search for one")
+        _several(queries, "search_many")
         wanted = Wanted.of(target, k, where, rerank, lexical, explain=explain, least=min_confidence)
         if where is not None:
             with self._store.view() as view:
@@ -451,15 +450,16 @@ class Index:
                 searcher = self.searcher
 
     def rank(
-        self, queries: Sequence[Query], target: str, depth: int, rerank: Sequence[str] | None = None
+        self, queries: Sequence[str | Query], target: str, depth: int, rerank: Sequence[str] | None = None
     ) -> list[list[str]]:
         """Ids of the `depth` best items of one modality for each of many questions.
 
         Raises:
             QueryError: as `search`.
         """
+        _several(queries, "rank")
         with self.hold():
-            return self.searcher.keys(self.searcher.rank(queries, target, depth, rerank))
+            return self.searcher.keys(self.searcher.rank([*map(_question, queries)], target, depth, rerank))
 
     @contextmanager
     def hold(self) -> Iterator[View]:
@@ -901,6 +901,16 @@ class Index:
 
     def __len__(self) -> int:
         return self.counts().items
+
+
+def _several(queries: Iterable[str | Query], method: str) -> None:
+    """Whether there may be several questions.
+
+    Raises:
+        QueryError: it is a single one, or none.
+    """
+    if isinstance(queries, (str, Query)) or not isinstance(queries, Iterable):
+        raise QueryError(f"{method} takes several questions: [{queries!r}], or search for one")
 
 
 def _question(asked: str | Query, templates: str | Sequence[str] = ()) -> Query:

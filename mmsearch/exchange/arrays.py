@@ -25,7 +25,7 @@ class Arrays:
     """A matrix and what is known of its rows.
 
     Attributes:
-        vectors: `(n, d)` of a floating type.
+        vectors: `(n, d)` of a floating type, or what NumPy makes that of.
         ids: of each row; made if they are not given.
         metadata: of each row; none if they are not given.
         modality: what they stand for.
@@ -45,8 +45,13 @@ class Arrays:
     model: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.vectors)
-        if len(shape) != 2 or np.asarray(self.vectors).dtype.kind != "f":
+        try:
+            vectors = np.asanyarray(self.vectors)
+        except (TypeError, ValueError) as error:  # rows of several lengths, a tensor that is on a GPU
+            raise QueryError(f"the vectors must be a matrix (n, d) of floating numbers: {error}") from error
+        object.__setattr__(self, "vectors", vectors)
+        shape = vectors.shape
+        if len(shape) != 2 or vectors.dtype.kind != "f":
             raise QueryError(f"the vectors must be a matrix (n, d) of floating numbers, not of shape {shape}")
         for name, given in (("ids", self.ids), ("metadata", self.metadata)):
             if given is not None and len(given) != shape[0]:

@@ -31,6 +31,11 @@ def test_vectors_are_found_with_their_ids_and_metadata(index):
     assert first(index, ROWS[17], where="n = 4").id == "v4"
 
 
+def test_lists_of_numbers_are_a_matrix_too(index):
+    assert index.add_vectors(ROWS[:3].tolist(), modality="image", ids=["a", "b", "c"]).added == 3
+    assert first(index, ROWS[1]).id == "b"
+
+
 def test_without_ids_each_row_is_an_item_of_its_own(index):
     index.add_vectors(ROWS[:5].astype(np.float64), modality="image")
     index.add_vectors(ROWS[:5].astype(np.float16), modality="image")
@@ -56,6 +61,7 @@ def test_a_row_that_cannot_be_used_is_named_and_stops_nothing(index):
     ("rows", "more", "said"),
     [
         (ROWS[0], {}, "matrix"),
+        ([[1.0, 2.0], [3.0]], {}, "matrix"),
         (ROWS.astype(int), {}, "floating"),
         (ROWS[:, :32], {}, "32 numbers, those of the index have 64"),
         (ROWS, {"ids": ["a"]}, "300 vectors and 1 ids"),

@@ -138,3 +138,9 @@ def test_none_at_all(filled):
 def test_one_question_is_not_several(filled, asked):
     with pytest.raises(QueryError, match="search_many takes several questions"):
         filled.search_many(asked)
+    with pytest.raises(QueryError, match="rank takes several questions"):
+        filled.rank(asked, "image", 3)
+
+
+def test_texts_are_ranked_as_questions(filled):
+    assert filled.rank(["red"], "image", 3) == filled.rank([Query.text("red")], "image", 3) != [[]]
