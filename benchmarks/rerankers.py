@@ -60,10 +60,10 @@ def main(datasets: list[Path], rows: int, rounds: int, most: int, folder: Path |
         print("\n".join(many), flush=True)
         captions = [record.text for record in read(datasets[0]).records if isinstance(record.text, str)]
         with mmsearch.open(place / datasets[0].name) as index:
-            reading = [reader("text", "lexical", index, captions, rounds)]
+            reading = [reader("text", "lexical", "lexical", index, captions, rounds)]
         with mmsearch.open(place / "pictures", model="lite") as index:
             index.add(sorted((datasets[0] / "images").iterdir())[:PICTURES])  # as files, which `cross` reads
-            reading.append(reader("image", f"{blip(place / 'blip')}@10", index, captions, 2))
+            reading.append(reader("image", "cross:BLIP@10", f"{blip(place / 'blip')}@10", index, captions, 2))
         with mmsearch.open(place / "large", model="lite") as index:
             fill(index, {"image": datasets[0], "text": datasets[0], "audio": datasets[-1]}, place, rows)
             alone = list(costs(index, rounds))
@@ -206,14 +206,13 @@ def costs(index: Index, rounds: int) -> Iterator[Race]:
             yield one
 
 
-def reader(target: str, chain: str, index: Index, texts: list[str], rounds: int) -> Race:
+def reader(target: str, name: str, chain: str, index: Index, texts: list[str], rounds: int) -> Race:
     """A step that looks at texts or files, beside none, for questions in words."""
     asked = cycle(texts)
 
     def run(steps: str) -> Any:
         return lambda: index.search(next(asked), target=target, k=K, rerank=steps, min_confidence=0, lexical="off")
 
-    name = chain.partition(":")[0] if "@" not in chain else f"cross:BLIP@{chain.rpartition('@')[2]}"
     return race(f"text→{target}", Contender(name, run(chain)), Contender("none", run("none")), rounds=rounds)
 
 

@@ -124,7 +124,7 @@ def _untag(index: str | None, field: str, where: str | None, idle: Sequence[str]
 def _told(found: Iterable[Classified | Failure], top: int, *, as_json: bool) -> tuple[int, int]:
     """Print a line for each as it comes; how many were classified, and how many could not be."""
     from mmsearch.cli.json_lines import write_line
-    from mmsearch.cli.present import printable
+    from mmsearch.cli.present import one_line, printable
 
     good = bad = 0
     for one in _counted(found):
@@ -132,7 +132,7 @@ def _told(found: Iterable[Classified | Failure], top: int, *, as_json: bool) -> 
             bad += 1
             if as_json:
                 write_line({"path": printable(one.path), "id": one.id, "error": one.reason})
-            print(f"{printable(one.path) or one.id}: {one.reason}", file=sys.stderr)
+            print(f"{one_line(printable(one.path) or str(one.id))}: {one.reason}", file=sys.stderr)
             continue
         good += 1
         if as_json:
@@ -140,7 +140,7 @@ def _told(found: Iterable[Classified | Failure], top: int, *, as_json: bool) -> 
         else:
             guesses = ", ".join(f"{guess.label} {100 * guess.probability:.1f} %" for guess in one.guesses[:top])
             named = " ".join(part for part in (printable(one.path), one.id) if part)
-            print(f"{named}: {guesses}", flush=True)
+            print(f"{one_line(named)}: {guesses}", flush=True)
     if not good and not bad:
         print("no picture, sound or text to classify", file=sys.stderr)
     return good, bad

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mmsearch.types import Hit, Hits, Modality, Report
 
 EXCERPT = 160
+UNKNOWN = "the confidence of such answers is not known: `--min-confidence` left none of them out"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 STAGES = ("scan", "decode", "encode", "commit", "total")
 
@@ -78,19 +79,24 @@ def notes(found: Hits, least: float | None = None) -> list[str]:
     if unreached := found.query.get("unreached"):
         said.insert(0, f"{' and '.join(unreached)} cannot be reached yet: `mmsearch bridge fit` joins the spaces")
     if found and found.query.get("uncalibrated"):
-        said.append("the confidence of such answers is not known: `--min-confidence` left none of them out")
+        said.append(UNKNOWN)
     if (best := found.query.get("unmatched")) is not None:
-        shown = under(best, least or 1.0)
-        nothing = (
-            f"nothing matches well (confidence {shown} at most)"
-            if least is None
-            else f"nothing reaches a confidence of {least:g} (the best has {shown})"
-        )
-        said.append(f"{nothing}; `--min-confidence 0` shows what is nearest")
+        said.append(unmatched("nothing", best, least))
     return [f"note: {one}" for one in said]
 
 
-def under(confidence: float, least: float) -> str:
+def unmatched(nothing: str, best: float, least: float | None) -> str:
+    """That nothing has the confidence that was asked for, or that it takes by itself; `nothing` may tell where."""
+    shown = _under(best, least or 1.0)
+    lacks = (
+        f"matches well (confidence {shown} at most)"
+        if least is None
+        else f"reaches a confidence of {least:g} (the best has {shown})"
+    )
+    return f"{nothing} {lacks}; `--min-confidence 0` shows what is nearest"
+
+
+def _under(confidence: float, least: float) -> str:
     """A confidence in the fewest digits, from two on, in which it is under the one that it did not reach."""
     shown = (f"{confidence:.{digits}f}" for digits in (2, 3, 4))
     return next((one for one in shown if float(one) < least), "just less")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmsearch.cli.present import excerpt, printable, under
+from mmsearch.cli.present import UNKNOWN, excerpt, one_line, printable, unmatched
 from mmsearch.types import Modality, clock
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def moments(found: Moments, least: float | None = None) -> None:
         least: the confidence that was asked for.
     """
     console = Console()
-    name = escape(printable(found.path) or found.id)
+    name = escape(one_line(printable(found.path) or found.id))
     console.print(_headed(name, found, least), highlight=False, soft_wrap=True)
     if found:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -75,14 +75,11 @@ def _headed(name: str, found: Moments, least: float | None) -> str:
     """The name of the item, and whether anything in it is an answer."""
     if (best := found.query.get("unmatched")) is None:
         if found.query.get("uncalibrated"):
-            return f"{name}: the confidence of such answers is not known, `--min-confidence` left none of them out"
+            return f"{name}: {UNKNOWN}"
         return name if found else f"nothing stands out in {name}"
     if found:
         return f"{name}: nothing fits well; nearest is"
-    return (
-        f"nothing in {name} reaches a confidence of {least:g} (the best has {under(best, least or 1.0)}); "
-        "`--min-confidence 0` shows what is nearest"
-    )
+    return unmatched(f"nothing in {name}", best, least)
 
 
 def _place(modality: Modality, place: float) -> str:

@@ -93,7 +93,7 @@ def in_time(store: Reading, item: int, name: str, modality: str | None) -> Modal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class Within:
     """A question about one item.
 
     Attributes:
@@ -107,7 +107,7 @@ class Asked:
     standing: Callable[[FloatArray], Standing | None]
 
 
-def moments(view: View, lane: Lane, asked: Asked, item: int, most: int, least: float | None = None) -> Moments:
+def moments(view: View, lane: Lane, asked: Within, item: int, most: int, least: float | None = None) -> Moments:
     """The stretches of one item that fit a question best, and how well each piece fits.
 
     Args:

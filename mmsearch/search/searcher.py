@@ -20,8 +20,7 @@ from mmsearch.search.embedded import Embedded
 from mmsearch.search.finding import Finder, fetch, reachable, spans
 from mmsearch.search.items import numbers
 from mmsearch.search.lexical.hybrid import Heard, Lexical, Words
-from mmsearch.search.moments import Asked as In
-from mmsearch.search.moments import in_time, moments
+from mmsearch.search.moments import Within, in_time, moments
 from mmsearch.search.nearest import Nearest
 from mmsearch.search.one_thread import one_thread
 from mmsearch.search.query import Query
@@ -333,7 +332,7 @@ class Searcher:
             lane = self._finder.lanes.of(snapshot, way.space, target)
             (question,) = self._finder.along(snapshot, [embedded], way)
             standing = partial(self._finder.standings.of, view, embedded, way, lane, question)
-            asked = In(question, {**query.describe(), "within": item}, standing)
+            asked = Within(question, {**query.describe(), "within": item}, standing)
             return moments(view, lane, asked, number, most, least)
 
     def embedded(self, queries: Sequence[Query] | Sequence[Embedded], wanted: Sequence[Modality]) -> list[Embedded]:

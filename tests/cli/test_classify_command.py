@@ -27,6 +27,14 @@ def test_files(run, media):
     assert second.startswith(f"{media / 'sea.md'}: blue ")
 
 
+def test_a_name_that_would_break_its_line_is_escaped(run, media):
+    (media / "red.png").rename(media / "two\nlines.png")
+    (media / "no\nsound.wav").write_bytes(b"no sound")
+    done = run(media / "two\nlines.png", media / "no\nsound.wav", "--labels", "red,blue", "--model", "fake")
+    assert done.stdout.startswith(f"{media}/two\\nlines.png: red ") and done.stdout.count("\n") == 1
+    assert f"{media}/no\\nsound.wav: " in done.stderr
+
+
 def test_json_lines_and_one_broken_file(run, media):
     (media / "broken.wav").write_bytes(b"no sound")
     (media.parent / "labels.txt").write_text("red\nblue\nlow: low | hum\nwhistle\n")

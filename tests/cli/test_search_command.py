@@ -183,6 +183,7 @@ def test_a_name_that_would_break_its_line_is_escaped(run, media, tmp_path):
     shown = run(*asked, "--explain")[1]
     assert "id a\\nb\\x1b[31m\\u2028c größe　1" in shown
     assert f"{path}  id {ids[0]}" in shown
+    assert "two\\nlines.txt" in run("search", "crimson", "--within", ids[0])[1]
 
 
 def test_a_hit_shows_its_stretch(run):

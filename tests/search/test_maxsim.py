@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import mmsearch
 from mmsearch import Query, Record
 from mmsearch.errors import QueryError
 from mmsearch.search.rerank.maxsim import late_interaction
@@ -101,3 +102,24 @@ def test_late_interaction():
 def test_an_argument_that_makes_no_sense(documents, argument):
     with pytest.raises(QueryError, match="maxsim takes how many segments"):
         documents.search("red", rerank=f"maxsim:{argument}")
+
+
+@pytest.mark.lite
+def test_with_lite_a_recording_finds_its_like_by_all_of_its_windows(tmp_path):
+    random = np.random.default_rng(0)
+    time = np.arange(20 * 16_000) / 16_000
+    sounds = {
+        "noise": random.standard_normal(len(time)) / 5,
+        "tone": np.sin(2 * np.pi * 440 * time),
+        "clicks": (np.arange(len(time)) % 8_000 < 20) * 1.0,
+    }
+    pairs = [("noise", "tone"), ("tone", "clicks"), ("clicks", "noise")]
+
+    def recording(*names):
+        return np.concatenate([sounds[name] for name in names]).astype(np.float32), 16_000
+
+    with mmsearch.open(tmp_path / "index", model="lite") as index:
+        index.add_items([Record(id="+".join(pair), audio=recording(*pair)) for pair in pairs])
+        for first, second in pairs:
+            found = index.search(audio=recording(second, first), target="audio", k=3)
+            assert (found[0].id, found.query["rerank"]) == (f"{first}+{second}", ["maxsim"])
